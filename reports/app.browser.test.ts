@@ -1,0 +1,234 @@
+/** The report page in a real browser, from a file, as a reader meets it. */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeHtmlReport } from "../rig/report/html.ts";
+import { writeFixture } from "../rig/report/testdata/results.ts";
+
+const HOSTILE = `</template></script><img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>`;
+const CHROMIUM =
+  process.env["RIG_CHROMIUM"] ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(f => existsSync(f));
+
+// Chromium must stay on this machine, and must not need a sandbox where the tests run as root.
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+let directory = "";
+let browser: Browser;
+let url = "";
+
+beforeAll(async () => {
+  if (CHROMIUM === undefined)
+    throw new Error("Expected Chromium in RIG_CHROMIUM or /usr/bin. Run: apt-get install chromium");
+  directory = await mkdtemp(join(tmpdir(), "rig-browser-"));
+  const outDir = join(directory, "app");
+  await build({ configFile: join(import.meta.dirname, "vite.config.ts"), build: { outDir } });
+  await writeFixture(directory, {
+    mixed: true,
+    change: o => ({ ...o, consoleLines: o.seed === 2 ? [HOSTILE] : [], extraReads: o.seed === 4 ? 6_000 : 0 }),
+  });
+  const { file } = await writeHtmlReport(directory, { appFile: join(outDir, "app.html") });
+  url = pathToFileURL(file).href;
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await rm(directory, { recursive: true });
+});
+
+/** Opens the report and, at the end, insists that nothing was complained of and nothing was fetched. */
+const reading = async (hash: string, use: (page: Page) => Promise<void>, options: BrowserContextOptions = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, ...options });
+  try {
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    const fetched: string[] = [];
+    page.on("console", message => complaints.push(message.text()));
+    page.on("pageerror", error => complaints.push(error.message));
+    page.on("request", request => {
+      if (request.url() !== `${url}${hash}` && !request.url().startsWith("data:")) fetched.push(request.url());
+    });
+    await page.goto(`${url}${hash}`);
+    await use(page);
+    expect(complaints).toEqual([]);
+    expect(fetched.filter(f => f.split("#")[0] !== url)).toEqual([]);
+  } finally {
+    await context.close();
+  }
+};
+
+const cellAt = (id: string): string => `[data-cell="${id}"]`;
+const FIRST = cellAt("recovery/stale-write/debian-5.10/1");
+
+test("the top says the verdict, all six counts and the comparison", () =>
+  reading("", async page => {
+    expect(await page.locator("h1").innerText()).toMatch(/debian-6.1 fixes .* recovery\/stale-write/);
+    expect(await page.title()).toMatch(/debian-6.1 fixes/);
+    const counts = await page.locator("header .chip").allInnerTexts();
+    expect(counts.slice(0, 6)).toEqual(["5 FAIL", "1 ERROR", "1 MISS", "5 PASS", "0 DONE", "2 SKIP"]);
+    expect(await page.locator(".sentence").innerText()).toMatch(/fixed\s.*debian-5.10 corrupts data in 5 of 5/s);
+    const provenance = await page.locator(".provenance").innerText();
+    for (const fact of [
+      "5.10.0-46-amd64",
+      "5.10.262-1",
+      "3f0a8d2c51b7",
+      "TCG",
+      "probe guest",
+      "7.2.22",
+      "--repeat 5",
+    ]) {
+      expect(provenance).toContain(fact);
+    }
+  }));
+
+test("the table has a square for every seed, the sides, the verdict and p", () =>
+  reading("", async page => {
+    const row = page.locator(".matrix tbody tr").first();
+    expect(await row.locator(".seed.FAIL").count()).toBe(5);
+    expect(await row.locator(".seed.PASS").count()).toBe(5);
+    expect(await row.innerText()).toMatch(/5 FAIL\s+5 PASS\s+fixed\s+0\.008/);
+    expect(await page.locator(".matrix thead").innerText()).toMatch(/debian-5.10 base\s+debian-6.1 head/);
+  }));
+
+test("the first failure is open: finding, sectors, story and timeline", () =>
+  reading("", async page => {
+    const cell = page.locator(FIRST);
+    await cell.locator(".timeline svg").waitFor();
+    expect(await cell.locator(".finding").innerText()).toMatch(/older data over newer acknowledged data/);
+    expect(await cell.locator(".extents tbody tr").allInnerTexts()).toEqual([
+      "0 – 255\t256\tgeneration 2\tgeneration 1\tinitiator",
+      "0 – 255\t256\tgeneration 2\tgeneration 1\ttarget's backing device",
+    ]);
+    expect(await cell.locator(".sector-panel").last().innerText()).toMatch(/256 of 256 sectors wrong/);
+    expect(await cell.locator(".story .alarm").first().innerText()).toMatch(/orphaned in FIN-WAIT-1 with 130 KiB/);
+    const timeline = await cell.locator(".timeline svg").textContent();
+    for (const words of ["path-drop:a#1", "FAILED", "orphan FIN-WAIT-1", "found in 256 sectors"])
+      expect(timeline).toContain(words);
+    expect(await cell.locator(".op.ok").count()).toBeGreaterThan(2);
+    expect(await cell.locator(".command code").innerText()).toBe(
+      "rig run recovery/stale-write --kernel debian-5.10 --seed 1",
+    );
+    expect(await cell.getByText("12 packets dropped on path a").count()).toBe(1);
+    expect(await cell.locator(".console").last().innerText()).toMatch(/detected conn error \(1022\)/);
+    const file = cell.locator(`a[href="./cells/recovery/stale-write/debian-5.10/1/history.ndjson"]`);
+    expect(await file.count()).toBe(1);
+  }));
+
+test("a square opens its cell, and going back returns", () =>
+  reading("", async page => {
+    await page.locator(FIRST).waitFor();
+    await page.locator('.matrix a[href="#cell=recovery/stale-write/debian-6.1/2"]').click();
+    const passed = page.locator(cellAt("recovery/stale-write/debian-6.1/2"));
+    await passed.locator(".timeline svg").waitFor();
+    expect(await passed.locator(".finding").count()).toBe(0);
+    expect(await passed.innerText()).toMatch(/256 sectors, none wrong/);
+    await page.locator('.matrix a[href="#cell=recovery/stale-write/debian-5.10/3"]').click();
+    await page.locator(cellAt("recovery/stale-write/debian-5.10/3")).locator(".timeline svg").waitFor();
+    await page.goBack();
+    await passed.waitFor();
+    expect(new URL(page.url()).hash).toBe("#cell=recovery/stale-write/debian-6.1/2");
+  }));
+
+test("a link to a line of the history shows that line", () =>
+  reading("#cell=recovery/stale-write/debian-5.10/5&line=254", async page => {
+    const row = page.locator(`${cellAt("recovery/stale-write/debian-5.10/5")} tr.target`);
+    await row.waitFor();
+    expect(await row.innerText()).toMatch(/^254\s/);
+    await expect.poll(() => row.evaluate(r => r.getBoundingClientRect().top)).toBeLessThan(1000);
+    expect(await page.locator(".hex").innerText()).toMatch(/7f 45 4c 46 .*\.?ELF/);
+  }));
+
+test("an ERROR and a MISS say why, large", () =>
+  reading("#cell=recovery/logout-while-failing/debian-5.10/1", async page => {
+    await expect.poll(() => page.locator(".reason").innerText()).toMatch(/^ERROR: path-drop:a#1 did not bite/);
+    await page.locator(".group.MISS summary").click();
+    expect(await page.locator(".reason.MISS").innerText()).toMatch(/no netem/);
+  }));
+
+test("what a guest printed is text, and does nothing", () =>
+  reading("#cell=recovery/stale-write/debian-5.10/2", async page => {
+    const cell = page.locator(cellAt("recovery/stale-write/debian-5.10/2"));
+    await cell.locator(".console pre").waitFor();
+    expect(await cell.locator(".console pre").innerText()).toContain(HOSTILE);
+    expect(await page.evaluate(() => "hacked" in globalThis)).toBe(false);
+    expect(await page.locator("img").count()).toBe(0);
+  }));
+
+test("a long history is shown in part, and the page says so", () =>
+  reading("#cell=recovery/stale-write/debian-5.10/4", async page => {
+    const cell = page.locator(cellAt("recovery/stale-write/debian-5.10/4"));
+    expect(await cell.locator(".banner").innerText()).toMatch(
+      /shows [\d,]+ of 12,\d+ events.*Left out: [\d,]+ operations/,
+    );
+    await cell.locator("summary", { hasText: "Every event" }).click();
+    expect(await cell.locator(".events tbody tr").count()).toBe(200);
+    await cell.getByRole("searchbox").fill("FIN-WAIT-1");
+    expect(await cell.locator(".events tbody tr").count()).toBe(1);
+  }));
+
+test("the timeline zooms with buttons and by dragging, and the keyboard walks it", () =>
+  reading("", async page => {
+    const svg = page.locator(`${FIRST} .timeline svg`);
+    await svg.waitFor();
+    const label = () => svg.getAttribute("aria-label");
+    const focused = await label();
+    await page.getByRole("button", { name: "Whole cell" }).first().click();
+    expect(await label()).toMatch(/^Timeline, 0\.000 s to 9\./);
+    await page.getByRole("button", { name: "From the first fault" }).first().click();
+    expect(await label()).toBe(focused);
+    await svg.scrollIntoViewIfNeeded();
+    const box = await svg.boundingBox();
+    if (box === null) throw new Error("no timeline");
+    await page.mouse.move(box.x + 400, box.y + 15);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 600, box.y + 15, { steps: 4 });
+    await page.mouse.up();
+    expect(await label()).not.toBe(focused);
+    await page.getByRole("button", { name: "From the first fault" }).first().click();
+    await page
+      .getByRole("group", { name: /^path a, session/ })
+      .first()
+      .focus();
+    await page.keyboard.press("ArrowRight");
+    await expect.poll(() => page.locator(".tip").innerText()).toMatch(/path a, session 1: FAILED/);
+    await page.keyboard.press("Enter");
+    await page.locator("tr.target").waitFor();
+    expect(await page.locator("tr.target").innerText()).toContain("FAILED");
+  }));
+
+test("nothing is wider than the window, on a narrow screen or a wide one", async () => {
+  for (const width of [420, 700, 1400]) {
+    await reading(
+      "",
+      async page => {
+        await page.locator(`${FIRST} .timeline svg`).waitFor();
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        expect(wide).toBeLessThanOrEqual(width);
+      },
+      { viewport: { width, height: 900 } },
+    );
+  }
+});
+
+test("without scripts there is a summary", () =>
+  reading(
+    "",
+    async page => {
+      expect(await page.locator("noscript h1").innerText()).toMatch(/debian-6.1 fixes/);
+      expect(await page.locator("noscript tbody tr").count()).toBe(1 + 14);
+    },
+    { javaScriptEnabled: false },
+  ));

@@ -1,0 +1,73 @@
+/** One event in one line of words, for lists, titles and screen readers. */
+import type { Extent, HistoryEvent } from "../../rig/history/event.ts";
+import { counted, formatBytes, sectorRange } from "./units.ts";
+
+const extentWords = (extent: Extent): string => {
+  const where = sectorRange(extent.at, extent.n);
+  switch (extent.is) {
+    case "write":
+      return `${where}: operation ${String(extent.op)}`;
+    case "zero":
+      return `${where}: zeros`;
+    case "elsewhere":
+      return `${where}: operation ${String(extent.op)}, whose place is sector ${String(extent.address)}`;
+    case "damaged":
+      return `${where}: operation ${String(extent.op)}, damaged from byte ${String(extent.badFrom)}`;
+    case "foreign":
+      return `${where}: foreign bytes ${extent.head.slice(0, 32)}…`;
+  }
+};
+
+const SHOWN_EXTENTS = 3;
+
+const contentWords = (content: readonly Extent[]): string => {
+  const shown = content.slice(0, SHOWN_EXTENTS).map(extentWords).join("; ");
+  return content.length > SHOWN_EXTENTS ? `${shown}; and ${String(content.length - SHOWN_EXTENTS)} more` : shown;
+};
+
+export const eventWords = (event: HistoryEvent): string => {
+  switch (event.kind) {
+    case "phase":
+      return `${event.name}: ${event.edge}`;
+    case "step":
+      return `${event.text}: ${event.edge}`;
+    case "limits":
+      return `every operation must be answered within ${String(event.answerWithinMs)} ms: ${event.why}`;
+    case "invoke": {
+      const label = event.label === undefined ? "" : ` (${event.label})`;
+      const where = event.action === "flush" ? "" : `, ${sectorRange(event.sector, event.sectors)}`;
+      return `operation ${String(event.op)}: ${event.action}${label}${where}, via ${event.via}${event.fua === true ? ", FUA" : ""}`;
+    }
+    case "ok":
+      return `operation ${String(event.op)}: acknowledged${event.content === undefined ? "" : `; ${contentWords(event.content)}`}`;
+    case "fail":
+      return `operation ${String(event.op)}: failed: ${event.error}`;
+    case "disconnect":
+      return `the device went away: ${event.why}`;
+    case "fault":
+      return `${event.fault} on ${event.on}: ${event.action} ${event.edge}${event.detail === undefined ? "" : `: ${event.detail}`}`;
+    case "evidence":
+      return `${event.fault}: ${event.bit ? "it bit" : "IT DID NOT BITE"}, ${event.gone ? "it is gone" : "IT IS STILL THERE"}: ${event.text}`;
+    case "session":
+      return `path ${event.path}, session ${event.sid}: ${event.state}${event.device === undefined ? "" : ` (${event.device})`}`;
+    case "socket":
+      return `path ${event.path}, ${event.local}: ${event.state}${event.orphan ? ", orphan" : ""}, ${formatBytes(event.sendQueueBytes)} to send`;
+    case "multipath":
+      return `dm-multipath, path ${event.path}: ${event.state}`;
+    case "console":
+      return `${event.node}: ${event.line}`;
+    case "node":
+      return `${event.node}: ${event.state}${event.detail === undefined ? "" : `: ${event.detail}`}`;
+    case "note":
+      return event.text;
+  }
+};
+
+export const hiddenWords = (left: { operations: number; consoleLines: number; others: number }): string =>
+  [
+    left.operations > 0 ? counted(left.operations, "operation") : "",
+    left.consoleLines > 0 ? counted(left.consoleLines, "console line") : "",
+    left.others > 0 ? counted(left.others, "other event") : "",
+  ]
+    .filter(words => words !== "")
+    .join(", ");

@@ -1,0 +1,156 @@
+/**
+ * Content-keyed cache entries. An entry is a directory `<cache>/<kind>/<key>` whose key is a hash of everything that
+ * shapes it, so an entry is never stale, only absent. It is built beside its place and renamed into it whole: a writer that
+ * is killed leaves nothing that could be taken for an entry. A manifest holds each file's size, time and SHA-256; a file
+ * that was touched since is hashed again before use, and an entry that does not match is thrown away and built again.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { messageOf, RigError } from "./errors.ts";
+import { acquireLock } from "./lock.ts";
+import type { Log } from "./log.ts";
+import { cacheDir } from "./paths.ts";
+
+interface ManifestFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly mtimeMs: number;
+  readonly sha256: string;
+}
+
+/** A short hash over strings and buffers; parts are length-prefixed, so no two lists of parts run together. */
+export const contentKey = (...parts: readonly (string | Uint8Array)[]): string => {
+  const hash = createHash("sha256");
+  for (const part of parts) {
+    const bytes = typeof part === "string" ? Buffer.from(part) : part;
+    hash.update(`${bytes.length}:`).update(bytes);
+  }
+  return hash.digest("hex").slice(0, 24);
+};
+
+/** SHA-256 of a file, in hex. */
+export const sha256File = async (file: string): Promise<string> => {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+};
+
+const MANIFEST = "manifest.json";
+
+const writeManifest = async (dir: string): Promise<void> => {
+  const files: ManifestFile[] = [];
+  for (const entry of await readdir(dir, { withFileTypes: true })) {
+    if (!entry.isFile() || entry.name === MANIFEST) continue;
+    const file = path.join(dir, entry.name);
+    const facts = await stat(file);
+    files.push({ name: entry.name, bytes: facts.size, mtimeMs: Math.floor(facts.mtimeMs), sha256: await sha256File(file) });
+  }
+  await writeFile(path.join(dir, MANIFEST), `${JSON.stringify({ version: 1, files }, null, 2)}\n`);
+};
+
+/** What is wrong with an entry, or undefined if it can be used. */
+const flaw = async (dir: string): Promise<string | undefined> => {
+  let files: readonly ManifestFile[];
+  try {
+    files = (JSON.parse(await readFile(path.join(dir, MANIFEST), "utf8")) as { files: ManifestFile[] }).files;
+  } catch (error) {
+    return `its manifest cannot be read (${messageOf(error)})`;
+  }
+  for (const expected of files) {
+    const file = path.join(dir, expected.name);
+    try {
+      const facts = await stat(file);
+      if (facts.size !== expected.bytes) return `${expected.name} has ${facts.size} bytes instead of ${expected.bytes}`;
+      if (Math.floor(facts.mtimeMs) === expected.mtimeMs) continue;
+      if ((await sha256File(file)) !== expected.sha256) return `${expected.name} does not have the content that it was stored with`;
+      await utimes(file, facts.atime, new Date(expected.mtimeMs));
+    } catch (error) {
+      return `${expected.name} cannot be read (${messageOf(error)})`;
+    }
+  }
+  return undefined;
+};
+
+const exists = (dir: string): Promise<boolean> =>
+  stat(dir).then(
+    () => true,
+    () => false,
+  );
+
+/** Removes what builders that died left behind. The caller holds the entry's lock, so nobody is building it now. */
+const sweep = async (parent: string, prefix: string): Promise<void> => {
+  for (const name of await readdir(parent)) {
+    if (name.startsWith(prefix)) await rm(path.join(parent, name), { recursive: true, force: true });
+  }
+};
+
+export interface CacheRequest {
+  /** The kind of entry, a directory name. */
+  readonly kind: string;
+  readonly key: string;
+  /** What it is, for messages: "the guest root". */
+  readonly what: string;
+  /** Free space that building takes, in MiB. */
+  readonly needsMiB: number;
+  readonly log: Log;
+  readonly signal?: AbortSignal | undefined;
+  /** Makes the entry's files in `dir`. */
+  build(dir: string): Promise<void>;
+}
+
+/** Fails with RIG_NO_SPACE unless the file system of `dir` has `needsMiB` to spare. */
+export const requireSpace = async (dir: string, needsMiB: number, what: string): Promise<void> => {
+  const fs = await statfs(dir);
+  const freeMiB = Math.floor((fs.bavail * fs.bsize) / 2 ** 20);
+  if (freeMiB < needsMiB) {
+    throw new RigError(
+      "RIG_NO_SPACE",
+      `Expected ${needsMiB} MiB free in ${dir} for ${what}; there are ${freeMiB} MiB. Free some space, or set XDG_CACHE_HOME to a larger disk.`,
+      { blame: "environment" },
+    );
+  }
+};
+
+/** The directory of an entry that is there and intact, or undefined. */
+export const peekCache = async (kind: string, key: string): Promise<string | undefined> => {
+  const dir = path.join(cacheDir(), kind, key);
+  return (await exists(dir)) && (await flaw(dir)) === undefined ? dir : undefined;
+};
+
+/** The directory of the entry, built if it is not there or is damaged. */
+export const cached = async (request: CacheRequest): Promise<string> => {
+  const { kind, key, what, log, signal } = request;
+  const parent = path.join(cacheDir(), kind);
+  const dir = path.join(parent, key);
+  if ((await exists(dir)) && (await flaw(dir)) === undefined) return dir;
+  await mkdir(parent, { recursive: true });
+  await using _lock = await acquireLock(dir, { signal, onWait: () => log.say(`Another process is making ${what}; waiting for it.`) });
+  if (await exists(dir)) {
+    const wrong = await flaw(dir);
+    if (wrong === undefined) return dir;
+    log.say(`Cached ${what} is damaged: ${wrong}. Making it again.`, "warn");
+    await rm(dir, { recursive: true, force: true });
+  }
+  await sweep(parent, `.${key}.`);
+  await requireSpace(parent, request.needsMiB, what);
+  const building = path.join(parent, `.${key}.${process.pid}`);
+  await mkdir(building);
+  try {
+    await request.build(building);
+    signal?.throwIfAborted();
+    await writeManifest(building);
+    await rename(building, dir);
+  } catch (error) {
+    await rm(building, { recursive: true, force: true });
+    if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
+      throw new RigError("RIG_NO_SPACE", `No space left on the device while making ${what} in ${parent}. Free some space and run the command again.`, {
+        blame: "environment",
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  return dir;
+};

@@ -1,0 +1,64 @@
+/**
+ * The one error type of the rig. Every error that a user can meet has a code, somebody to blame, and a message that says
+ * what was expected, what was seen and what to do next. docs/errors.md lists the codes, and a test holds the two together.
+ */
+
+/** Whose fault it is decides the exit status and whether a cell is ERROR or MISS. */
+export type Blame = "usage" | "environment" | "harness" | "scenario";
+
+export const ERROR_CODES = {
+  RIG_USAGE: "an argument or option that cannot be used",
+  RIG_UNKNOWN_KERNEL: "a kernel name that the catalogue does not have",
+  RIG_UNKNOWN_SCENARIO: "a scenario name that does not exist",
+  RIG_BAD_SCENARIO: "a scenario file that does not load or does not validate",
+  RIG_BAD_RESULTS: "a results directory that cannot be read",
+  RIG_NOT_ROOT: "the rig needs root for containers and networks",
+  RIG_NO_DOCKER: "no Docker daemon answers and none can be started",
+  RIG_NO_SPACE: "a file system is full or nearly full",
+  RIG_NO_DEVICE: "a device node that the lab needs is missing",
+  RIG_MISSING_PROGRAM: "a program that the rig calls is not installed",
+  RIG_IMAGE_BUILD: "a container image or the guest root could not be built",
+  RIG_KERNEL_FETCH: "a kernel package could not be fetched or verified",
+  RIG_KERNEL_BUNDLE: "a kernel could not be made into a boot bundle",
+  RIG_LAB_NETWORK: "a lab network could not be made",
+  RIG_LAB_CONTAINER: "a lab container could not be started or ended early",
+  RIG_LAB_BOOT: "a node did not boot in time",
+  RIG_LAB_EXEC: "a command in a node failed",
+  RIG_LAB_SSH: "a node's ssh did not answer, or not with the key of this lab",
+  RIG_QMP: "QEMU refused a command or did not answer",
+  RIG_ISCSI_SETUP: "the target or the initiator could not be configured",
+  RIG_FAULT: "a fault could not be injected or healed",
+  RIG_FAULT_BLIND: "a fault that was injected did not bite",
+  RIG_DEADLINE: "something did not happen in the time allowed",
+  RIG_INTERRUPTED: "stopped by a signal",
+  RIG_NBD: "the connection to the device under test failed",
+  RIG_BUG: "a bug in the rig",
+} as const;
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface RigErrorOptions {
+  readonly blame?: Blame;
+  readonly cause?: unknown;
+  /** Facts for a bug report; printed with --verbose only. */
+  readonly context?: Readonly<Record<string, unknown>>;
+}
+
+export class RigError extends Error {
+  readonly code: ErrorCode;
+  readonly blame: Blame;
+  readonly context: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: RigErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "RigError";
+    this.code = code;
+    this.blame = options.blame ?? "harness";
+    this.context = options.context ?? {};
+  }
+}
+
+/** The exit status of a command that ended with this error: 2 for unusable input, 3 for everything the rig could not do. */
+export const exitStatusOf = (error: unknown): number => (error instanceof RigError && error.blame === "usage" ? 2 : 3);
+
+/** One line for people: an error's own message, without a stack. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,13 @@
+/** The guest's own C programs, compiled static so that they run in an initramfs and in any root. */
+import { runOk } from "../core/exec.ts";
+import type { Log } from "../core/log.ts";
+import { definitionFile } from "./definition.ts";
+
+export const compileGuestProgram = async (source: string, target: string, log: Log, signal: AbortSignal | undefined): Promise<void> => {
+  log.status(`compiling ${source}`);
+  await runOk(
+    ["gcc", "-static", "-Os", "-Wall", "-Werror", "-Wno-format-truncation", "-Wno-empty-body", "-o", target, definitionFile("guest", source)],
+    "RIG_IMAGE_BUILD",
+    { signal },
+  );
+};

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { EXCERPT_LINES, messageOf, reportsOf } from "./console-report.ts";
+import { panicTitle } from "./console-start.ts";
+
+const DIRECTORY = join(import.meta.dirname, "testdata", "console");
+const samples = readdirSync(DIRECTORY).filter(name => name.endsWith(".txt"));
+const linesOf = (sample: string): string[] => readFileSync(join(DIRECTORY, sample), "utf8").trimEnd().split("\n");
+
+interface Expected {
+  readonly reports: readonly { class: string; title: string; start: number; panic?: number }[];
+}
+const expectedOf = (sample: string): Expected =>
+  JSON.parse(readFileSync(join(DIRECTORY, sample.replace(/txt$/, "json")), "utf8")) as Expected;
+
+const summary = (lines: readonly string[]): Expected => ({
+  reports: reportsOf(lines).map(report => ({
+    class: report.class,
+    title: report.title,
+    start: report.start + 1,
+    ...(report.panic === undefined ? {} : { panic: report.panic + 1 }),
+  })),
+});
+
+test.each(samples)("%s", sample => {
+  expect(summary(linesOf(sample))).toEqual(expectedOf(sample));
+});
+
+describe("the same reports are found", () => {
+  const stamped = samples.filter(sample => !sample.startsWith("healthy") && !sample.includes("plain"));
+
+  test.each(stamped)("in %s without time stamps", sample => {
+    const bare = linesOf(sample).map(line => messageOf(line).message);
+    expect(summary(bare)).toEqual(expectedOf(sample));
+  });
+
+  test.each(stamped)("in %s with caller ids and log levels", sample => {
+    const dressed = linesOf(sample).map(line => `<6>[   99.123456][  T777] ${messageOf(line).message}`);
+    expect(summary(dressed)).toEqual(expectedOf(sample));
+  });
+
+  test.each(stamped)("in %s with caller ids alone", sample => {
+    const dressed = linesOf(sample).map(line => `[   C1] ${messageOf(line).message}`);
+    expect(summary(dressed)).toEqual(expectedOf(sample));
+  });
+});
+
+describe("a message", () => {
+  test.each([
+    ["[    1.234567] hello", "hello", true],
+    ["[    1.234567][   T12] hello", "hello", true],
+    ["<4>[12345.234567][   C0]  hello", " hello", true],
+    ["[   T12] hello", "hello", false],
+    ["login: [    1.234567] hello", "hello", true],
+    ["hello [world]", "hello [world]", false],
+  ])("%s", (line, message, kernel) => {
+    expect(messageOf(line)).toEqual({ message, kernel });
+  });
+});
+
+describe("an excerpt", () => {
+  test("begins at the cut and ends with the report", () => {
+    const [report] = reportsOf(linesOf("warning-5.10.txt"));
+    expect(report?.excerpt[0]).toContain("[ cut here ]");
+    expect(report?.excerpt.at(-1)).toContain("---[ end trace");
+    expect(report?.frame).toBe("iscsi_stop_conn");
+  });
+
+  test("does not run on into what came after", () => {
+    const [first] = reportsOf(linesOf("hung-task-6.1.txt"));
+    expect(first?.excerpt.join("\n")).not.toContain("Failing path");
+  });
+
+  test("is bounded, and keeps the panic", () => {
+    const trace = Array.from({ length: 500 }, (_, i) => `[    2.000001]  function_${i}+0x1/0x2`);
+    const lines = ["[    1.000001] Oops: 0000 [#1]", "[    1.000002] Call Trace:", ...trace];
+    const [report] = reportsOf([...lines, "[    3.000001] Kernel panic - not syncing: Fatal exception"]);
+    expect(report?.excerpt).toHaveLength(EXCERPT_LINES);
+    expect(report?.excerpt.at(-1)).toContain("Kernel panic");
+    expect(report?.class).toBe("panic");
+  });
+});
+
+test("a panic long after a warning is an event of its own", () => {
+  const warning = "[    1.000001] WARNING: CPU: 0 PID: 1 at a/b.c:1 foo+0x1/0x2";
+  const reports = reportsOf([
+    warning,
+    "[    9.000001] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
+  ]);
+  expect(reports.map(({ title }) => title)).toEqual(["WARNING in foo", "Kernel panic: Attempted to kill init"]);
+});
+
+test("a panic's title has nothing that differs from run to run", () => {
+  expect(panicTitle("stack-protector: Kernel stack is corrupted in: iscsi_eh+0x12/0x34")).toBe(
+    "Kernel panic: stack-protector: Kernel stack is corrupted in: iscsi_eh",
+  );
+  expect(panicTitle("corrupted stack end ffff888012345678 on 12")).toBe("Kernel panic: corrupted stack end ADDR on N");
+});
