@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reports what changes on the initiator, one line a change, for as long as its output is read:
+ * Reports what changes on a node, one line a change, for as long as its output is read:
  *
- *   session SID ADDRESS STATE DEVICE     iscsi_session state from sysfs; STATE "gone" when it left
- *   socket LOCAL REMOTE STATE SENDQ ORPHAN   TCP sockets towards port 3260/3261, from /proc/net/tcp; "GONE" when closed
- *   dm NAME STATUS...                    status line of a device-mapper device
- *   daemon NAME COUNT                    number of processes of that name
+ *   session SID ADDRESS STATE DEVICE              iscsi_session in sysfs, and the state of its SCSI device
+ *   socket LOCAL REMOTE STATE SENDQ RECVQ ORPHAN  TCP sockets to or from an iSCSI port, from /proc/net/tcp
+ *   dm NAME STATUS...                             status line of a device-mapper device
+ *   daemon NAME COUNT                             number of processes of that name
+ *
+ * Instead of a value, GONE says that the thing left. "ready" follows the first look.
  *
  * The kernel offers no one event source for these, so it asks every few milliseconds; a small program that asks costs a
  * hundredth of what a remote command would.
@@ -142,6 +144,13 @@ static const char *const tcp_states[] = {
 	"TIME-WAIT", "CLOSE", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING",
 };
 
+enum { ESTABLISHED = 1, LISTEN = 10 };
+
+static int iscsi_port(unsigned port)
+{
+	return port == 3260 || port == 3261;
+}
+
 static void sockets(void)
 {
 	char line[512];
@@ -155,13 +164,14 @@ static void sockets(void)
 		if (sscanf(line, " %*d: %8X:%4X %8X:%4X %2X %8X:%8X %*X:%*X %*X %*u %*u %lu", &local, &local_port, &remote,
 			   &remote_port, &state, &sendq, &recvq, &inode) != 8)
 			continue;
-		if ((remote_port != 3260 && remote_port != 3261) || state > 11)
+		if ((!iscsi_port(remote_port) && !iscsi_port(local_port)) || state > 11 || state == LISTEN)
 			continue;
 		inet_ntop(AF_INET, &local, from, sizeof(from));
 		inet_ntop(AF_INET, &remote, to, sizeof(to));
 		snprintf(key, sizeof(key), "socket %s:%u %s:%u", from, local_port, to, remote_port);
 		/* A closed socket has no inode: nobody in user space or in the initiator owns it any more. */
-		snprintf(value, sizeof(value), "%s %u %d", tcp_states[state], state == 1 ? 0 : sendq, inode == 0);
+		snprintf(value, sizeof(value), "%s %u %u %d", tcp_states[state], state == ESTABLISHED && inode ? 0 : sendq,
+			 recvq, inode == 0);
 		report(key, value);
 	}
 	if (file)

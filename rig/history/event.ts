@@ -104,10 +104,11 @@ export const eventSchema = z.discriminatedUnion("kind", [
     state: z.string(),
     device: z.string().optional(),
   }),
-  /** A TCP socket of the initiator towards a portal, recorded when it changes. `gone` when it left the table. */
+  /** A TCP socket of an iSCSI connection on a node, recorded when it changes. `gone` when it left the table. */
   z.strictObject({
     t,
     kind: z.literal("socket"),
+    node,
     path,
     local: z.string(),
     state: z.string(),

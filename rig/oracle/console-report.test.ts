@@ -72,6 +72,13 @@ describe("an excerpt", () => {
     expect(first?.excerpt.join("\n")).not.toContain("Failing path");
   });
 
+  test("ends where the report says so", () => {
+    const last = (sample: string) => reportsOf(linesOf(sample))[0]?.excerpt.at(-1);
+    expect(last("several-6.1.txt")).toContain("---[ end trace");
+    expect(last("kasan-slab-6.12-caller.txt")).toMatch(/={20}$/);
+    expect(last("ubsan-6.6.txt")).toContain("---[ end trace ]---");
+  });
+
   test("is bounded, and keeps the panic", () => {
     const trace = Array.from({ length: 500 }, (_, i) => `[    2.000001]  function_${i}+0x1/0x2`);
     const lines = ["[    1.000001] Oops: 0000 [#1]", "[    1.000002] Call Trace:", ...trace];
@@ -89,6 +96,21 @@ test("a panic long after a warning is an event of its own", () => {
     "[    9.000001] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
   ]);
   expect(reports.map(({ title }) => title)).toEqual(["WARNING in foo", "Kernel panic: Attempted to kill init"]);
+});
+
+test.each([
+  ["INFO: task iscsid:7 blocked for more than 120 seconds.", "hung_task: blocked tasks", 1],
+  ["watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [x:1]", "softlockup: hung tasks", 1],
+  ["watchdog: Watchdog detected hard LOCKUP on cpu 0", "Hard LOCKUP", 1],
+  ["rcu: INFO: rcu_sched self-detected stall on CPU", "RCU Stall", 1],
+  ["BUG: KASAN: use-after-free in foo+0x1/0x2", "KASAN: panic_on_warn set ...", 1],
+  ["WARNING: CPU: 0 PID: 1 at a/b.c:1 foo+0x1/0x2", "kernel: panic_on_warn set ...", 1],
+  ["WARNING: CPU: 0 PID: 1 at a/b.c:1 foo+0x1/0x2", "hung_task: blocked tasks", 2],
+  ["INFO: task iscsid:7 blocked for more than 120 seconds.", "kernel: panic_on_warn set ...", 2],
+])("after %s a panic for %s makes %i event(s)", (report, reason, events) => {
+  const reports = reportsOf([`[    1.000001] ${report}`, `[    2.000001] Kernel panic - not syncing: ${reason}`]);
+  expect(reports).toHaveLength(events);
+  expect(reports.at(-1)?.class).toBe("panic");
 });
 
 test("a panic's title has nothing that differs from run to run", () => {

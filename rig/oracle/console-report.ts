@@ -43,7 +43,7 @@ const RULE = /^={20,}$/;
 const CUT_HERE = /^-+\[ cut here \]-+$/;
 /** What a report's lines look like: traces, registers, code, memory, and the headings over them. */
 const PART =
-  /^(?:\s|CPU: |Hardware name|Workqueue|Call [Tt]race|Modules linked|RIP|RSP|RAX|RDX|RBP|R\d\d|FS:|CS:|CR2|DR\d|PKRU|Code:|PGD|#PF|Tainted|Oops|task:|Comm|Allocated|Freed|Read of|Write of|The buggy|Memory state|page:|flags:|raw:|rcu:|NMI|Sending|"echo|irq event|hardirqs|softirqs|Kernel Offset|Rebooting|---|\w+:\s*[0-9a-f]{8}|<\/?(?:TASK|IRQ|NMI))/;
+  /^(?:$|\s|>|CPU: |Hardware name|Workqueue|Call [Tt]race|Modules linked|RIP|RSP|RAX|RDX|RBP|R\d\d|FS:|CS:|CR2|DR\d|PKRU|Code:|PGD|#PF|Tainted|Oops|task:|Comm|Allocated|Freed|Read of|Write of|The buggy|Last potentially|Memory state|page[: ]|flags:|raw:|rcu:|NMI|Sending|"echo|irq event|hardirqs|softirqs|Kernel Offset|Rebooting|---|\w+:\s*[0-9a-f]{8}|<\/?(?:TASK|IRQ|NMI))/;
 
 interface Draft {
   readonly opening: Opening;
@@ -85,7 +85,8 @@ const endsIn = (report: Draft, reason: string): boolean => {
 
 class Scanner {
   readonly #drafts: Draft[] = [];
-  #cutHere: { index: number; line: string } | undefined;
+  /** The line before, where it announced a report. */
+  #cutHere: string | undefined;
 
   scan(line: string, index: number): void {
     const { message, kernel } = messageOf(line);
@@ -94,8 +95,7 @@ class Scanner {
     if (reason !== undefined) this.#panic(reason, index, line);
     else if (opening !== undefined) this.#begin(opening, index, line, message);
     else this.#add(index, line, message);
-    if (!CUT_HERE.test(message) && opening === undefined) return;
-    this.#cutHere = opening === undefined ? { index, line } : undefined;
+    this.#cutHere = CUT_HERE.test(message) ? line : undefined;
   }
 
   reports(): ConsoleReport[] {
@@ -104,14 +104,15 @@ class Scanner {
 
   #begin(opening: Opening, index: number, line: string, message: string): void {
     const last = this.#drafts.at(-1);
-    const young = last?.open === true && !last.named && index - last.start <= YOUNG_LINES;
+    const nameless = last?.open === true && !last.named && last.opening.frame === undefined;
+    const young = nameless && index - last.start <= YOUNG_LINES;
     if (young && opening.continues) {
       last.class = worse(last.class, opening.class);
       this.#append(last, line, message);
       return;
     }
     const draft = { opening, start: index, class: opening.class, panic: undefined, open: true, named: false, rules: 0 };
-    const before = this.#cutHere?.index === index - 1 ? [this.#cutHere.line] : [];
+    const before = this.#cutHere === undefined ? [] : [this.#cutHere];
     this.#drafts.push({ ...draft, lines: [...before, line], messages: [message] });
   }
 

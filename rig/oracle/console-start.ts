@@ -37,7 +37,8 @@ const FUNCTION = String.raw`(?<frame>[A-Za-z_][\w.]*)\+0x`;
 const PATTERNS: readonly Pattern[] = [
   { pattern: new RegExp(`^(BUG: K[A-Z]+SAN: [a-z- ]+) in ${FUNCTION}`), class: "bug" },
   { pattern: new RegExp(`^(BUG: KFENCE: [a-z- ]+) in ${FUNCTION}`), class: "bug" },
-  { pattern: /^(BUG: K[A-Z]+SAN: [a-z- ]+)/, class: "bug" },
+  { pattern: /^(BUG: KCSAN: [a-z- ]+) in (?<frame>[A-Za-z_][\w.]*) \/ /, class: "bug" },
+  { pattern: /^(BUG: K[A-Z]+SAN: [a-z- ]+?)(?: in |$)/, class: "bug" },
   { pattern: /^(UBSAN: [a-z-]+) in /, class: "bug" },
   { pattern: /^(list_(?:add|del) (?:corruption|double add))/, class: "bug" },
   { pattern: /^refcount_t: /, class: "warning", what: "WARNING: refcount bug" },
@@ -66,7 +67,7 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: /^(?:watchdog: )?BUG: (soft lockup) - /, class: "lockup" },
   { pattern: /^(?:NMI )?watchdog: Watchdog detected (hard LOCKUP)/, class: "lockup" },
   { pattern: /^BUG: (workqueue lockup) - /, class: "lockup", located: false },
-  { pattern: /^BUG: (spinlock [a-z ]+?)(?: on CPU|,|$)/, class: "bug" },
+  { pattern: /^(BUG: spinlock [a-z ]+?)(?: on CPU|,|$)/, class: "bug" },
   { pattern: /^(BUG: sleeping function called from invalid context)/, class: "bug" },
   { pattern: /^(BUG: scheduling while atomic)/, class: "bug" },
   { pattern: /^(BUG: Bad [a-z-]+ (?:state|map))/, class: "bug", located: false },

@@ -45,6 +45,13 @@ describe("a hang", () => {
     expect(findings[0]?.explanation).toContain("2 operations waited too long; 1 of them got no answer at all.");
   });
 
+  test("is explained by the operation that waited longest", () => {
+    const { findings } = judge(
+      start().write(1, { at: 1, ok: 12 }).write(2, { at: 1, ok: 30 }).write(3, { at: 1, ok: 13 }),
+    );
+    expect(findings[0]?.explanation).toMatch(/^Write 2 /);
+  });
+
   test("counts before a disconnection, not after it", () => {
     const cut = (t: number) =>
       start()

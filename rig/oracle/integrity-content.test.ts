@@ -86,6 +86,15 @@ describe("foreign", () => {
     );
   });
 
+  test("sectors before and after those that the write wrote", () => {
+    const builder = () => new HistoryBuilder().write(1, { at: 1, ok: 2, sector: 10, sectors: 4 });
+    const at = (sector: number, i: number) =>
+      builder().read(2, { at: 3, ok: 4, sector, content: [written(1, sector, 1, i)] });
+    expect(judge(at(13, 3)).findings).toEqual([]);
+    expect(only(at(14, 4)).class).toBe("foreign");
+    expect(only(at(9, 0)).class).toBe("foreign");
+  });
+
   test("the number of a read", () => {
     expect(only(twoWrites().readBack(10, 5, [written(10, 0, 8)])).class).toBe("foreign");
   });

@@ -68,6 +68,17 @@ describe("two consoles", () => {
     expect(findings[2]?.lines).toHaveLength(2);
   });
 
+  test("a title that came more than once is as bad as its worst", () => {
+    const warning = "[    1.000001] WARNING: CPU: 0 PID: 1 at a/b.c:1 foo+0x1/0x2";
+    const panic = "[    2.000001] Kernel panic - not syncing: panic_on_warn set ...";
+    const other = "[    1.500001] BUG: KASAN: use-after-free in bar+0x1/0x2";
+    const { findings } = judge(quiet().console("initiator", 5, warning, other, warning, panic));
+    expect(findings.map(finding => [finding.class, finding.title])).toEqual([
+      ["panic", "WARNING in foo"],
+      ["bug", "BUG: KASAN: use-after-free in bar"],
+    ]);
+  });
+
   test("the lines of two nodes are not mixed", () => {
     const report = sample("warning-5.10.txt");
     const builder = quiet();

@@ -58,6 +58,13 @@ describe("verdicts", () => {
     expect(result.words).toContain(words);
   });
 
+  test("what was not counted is told where something was, and only there", () => {
+    expect(compared([5, 0], [0, 5]).words).toMatch(/\(p = 0.008\)\.$/);
+    expect(compared([0, 0, 2], [0, 5]).words).not.toContain("Not counted");
+    expect(compared([5, 0], [0, 0, 2]).words).not.toContain("Not counted");
+    expect(compared([5, 0], [0, 5, 1]).words).toMatch(/ Not counted: 1 cell with ERROR or MISS\.$/);
+  });
+
   test("nothing counted has p 1", () => {
     expect(compared([0, 0, 3], [4, 0]).p).toBe(1);
   });

@@ -97,9 +97,10 @@ const putStamp = (bytes: Uint8Array, view: DataView, base: number, run: bigint, 
   putSafe(view, base + 32, stamp.op);
   const address = (stamp.address ^ Math.floor(stamp.address / 0x100000000)) >>> 0;
   for (let offset = HEADER_BYTES; offset < CRC_OFFSET; offset += 8) {
+    // The last word's second half is where the checksum goes, which is put there afterwards.
     const first = scramble(stamp.op ^ saltAt(offset));
     view.setUint32(base + offset, first, true);
-    if (offset + 4 < CRC_OFFSET) view.setUint32(base + offset + 4, scramble(address ^ first), true);
+    view.setUint32(base + offset + 4, scramble(address ^ first), true);
   }
   view.setUint32(base + CRC_OFFSET, crc32c(bytes, 0, base, base + CRC_OFFSET), true);
 };

@@ -102,7 +102,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   for (const path of ["a", "b"] as const) {
     const at = path === "a" ? 1.62 : 1.92;
     const local = path === "a" ? "10.10.1.2:51842" : "10.10.2.2:41190";
-    put(at, { kind: "socket", path, local, state: "ESTAB", sendQueueBytes: 0, orphan: false });
+    put(at, { kind: "socket", node: "initiator", path, local, state: "ESTAB", sendQueueBytes: 0, orphan: false });
     put(at + 0.02, {
       kind: "session",
       path,
@@ -138,6 +138,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   const older = writeAll("generation 1", sent, repeated);
   put(sent + 0.01, {
     kind: "socket",
+      node: "initiator",
     path: "a",
     local: "10.10.1.2:51842",
     state: "ESTAB",
@@ -155,17 +156,19 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
     const local = "10.10.1.2:51842";
     put(failed + 0.01, {
       kind: "socket",
+      node: "initiator",
       path: "a",
       local,
       state: "FIN-WAIT-1",
       sendQueueBytes: 132_625,
       orphan: true,
     });
-    put(drained, { kind: "socket", path: "a", local, state: "FIN-WAIT-2", sendQueueBytes: 0, orphan: true });
-    put(drained + 0.24, { kind: "socket", path: "a", local, state: "gone", sendQueueBytes: 0, orphan: false });
+    put(drained, { kind: "socket", node: "initiator", path: "a", local, state: "FIN-WAIT-2", sendQueueBytes: 0, orphan: true });
+    put(drained + 0.24, { kind: "socket", node: "initiator", path: "a", local, state: "gone", sendQueueBytes: 0, orphan: false });
   } else {
     put(failed + 0.01, {
       kind: "socket",
+      node: "initiator",
       path: "a",
       local: "10.10.1.2:51842",
       state: "gone",

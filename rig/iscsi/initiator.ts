@@ -1,0 +1,104 @@
+/**
+ * open-iscsi on the initiator: iscsid, a node record for each portal, one session a path, and what the kernel says was
+ * negotiated.
+ */
+import { RigError } from "../core/errors.ts";
+import { PATH_NAMES, type PathName } from "../core/names.ts";
+import { type Node, script } from "../lab/node.ts";
+import { guestAddress, pathOfAddress } from "../lab/qemu-argv.ts";
+import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
+import { INITIATOR_IQN, parsePairs, PORTAL_PORT, requireSame, TARGET_IQN } from "./target.ts";
+
+/** $1 initiator name, $2 iscsid.conf; starts iscsid. Needs no target yet. */
+const PREPARE = `
+mkdir -p /run/lock/iscsi /run/iscsi
+echo "InitiatorName=$1" > /etc/iscsi/initiatorname.iscsi
+printf %s "$2" > /etc/iscsi/iscsid.conf
+iscsid
+`;
+
+/** $1 target, then portals. Waits until each session has its disk, and prints what sysfs says of every session. */
+const LOGIN = `
+target=$1
+shift
+portals=$#
+for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal > /dev/null & done
+wait
+iscsiadm -m node -L all > /run/rig/login.log 2>&1 || { cat /run/rig/login.log >&2; exit 1; }
+# Only the shell's own commands from here on: without hardware virtualisation a fork costs as much as all of this.
+show() { if read -r value < "$2"; then echo "$1=$value"; fi; }
+try=0
+while :; do
+  set -- /sys/class/iscsi_session/session*/device/target*/*/block/sd*
+  [ $# -ge $portals ] && [ -e "$1" ] && break
+  try=$((try + 1))
+  [ $try -le 200 ] || { echo "not every session's disk appeared: $*" >&2; exit 1; }
+  sleep 0.05
+done
+for session in /sys/class/iscsi_session/session*; do
+  sid=\${session##*/session}
+  connection=/sys/class/iscsi_connection/connection$sid:0
+  for disk in $session/device/target*/*/block/sd*; do :; done
+  echo "--"
+  echo "sid=$sid"
+  echo "disk=\${disk##*/}"
+  show dev $disk/dev
+  show sectors $disk/size
+  show queue_depth $disk/device/queue_depth
+  for name in state recovery_tmo first_burst_len max_burst_len immediate_data initial_r2t max_outstanding_r2t erl fast_abort abort_tmo; do
+    show $name $session/$name
+  done
+  for name in persistent_address persistent_port max_recv_dlength max_xmit_dlength header_digest data_digest ping_tmo recv_tmo; do
+    show $name $connection/$name
+  done
+done
+`;
+
+/** One session as the kernel has it after login. */
+export interface Session {
+  readonly path: PathName;
+  readonly sid: string;
+  /** sda, sdb ... */
+  readonly disk: string;
+  /** major:minor */
+  readonly dev: string;
+  readonly sectors: number;
+  /** Everything read back, by its name in sysfs. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** Writes the configuration and starts iscsid. */
+export const prepareInitiator = async (node: Node, timing: Timing, session: SessionParameters, signal?: AbortSignal): Promise<void> => {
+  await script(node, PREPARE, [INITIATOR_IQN, iscsidConf(timing, session)], { signal });
+};
+
+export const parseSessions = (text: string): readonly Session[] =>
+  text
+    .split("--\n")
+    .slice(1)
+    .map(block => {
+      const values = parsePairs(block);
+      const path = pathOfAddress(values["persistent_address"] ?? "");
+      if (path === undefined) throw new RigError("RIG_ISCSI_SETUP", `A session has the address ${values["persistent_address"] ?? "(none)"}, which is on no path of the lab.`);
+      return { path, sid: values["sid"] ?? "", disk: values["disk"] ?? "", dev: values["dev"] ?? "", sectors: Number(values["sectors"]), values };
+    })
+    .toSorted((a, b) => a.path.localeCompare(b.path));
+
+/** Logs in over every path and checks that what was negotiated is what the scenario asked for. */
+export const login = async (node: Node, timing: Timing, parameters: SessionParameters, signal?: AbortSignal): Promise<readonly Session[]> => {
+  const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`);
+  let text: string;
+  try {
+    text = (await script(node, LOGIN, [TARGET_IQN, ...portals], { signal, timeoutMs: 40_000 })).stdout;
+  } catch (error) {
+    if (!(error instanceof RigError) || error.code !== "RIG_LAB_EXEC") throw error;
+    throw new RigError("RIG_ISCSI_SETUP", `The initiator could not log in. ${error.message}`, { cause: error });
+  }
+  const sessions = parseSessions(text);
+  for (const path of PATH_NAMES) {
+    const session = sessions.find(candidate => candidate.path === path);
+    if (session === undefined) throw new RigError("RIG_ISCSI_SETUP", `Expected a session over path ${path}; there is none.`);
+    requireSame(`The session over path ${path}`, { ...expectedSysfs(timing, parameters), queue_depth: String(parameters.queueDepth) }, session.values);
+  }
+  return sessions;
+};

@@ -1,0 +1,74 @@
+/**
+ * The LIO target, set up by writing to configfs directly (Documentation/target): one LUN on a disk whose image the rig can
+ * read on the host, two portals, one ACL. targetcli would do the same a hundred times slower.
+ */
+import { RigError } from "../core/errors.ts";
+import { type Node, script } from "../lab/node.ts";
+import { guestAddress } from "../lab/qemu-argv.ts";
+import { PATH_NAMES } from "../core/names.ts";
+import type { SessionParameters, Timing } from "./parameters.ts";
+
+export const TARGET_IQN = "iqn.2026-01.org.iscsi-rig:target";
+export const INITIATOR_IQN = "iqn.2026-01.org.iscsi-rig:initiator";
+export const PORTAL_PORT = 3260;
+
+/** $1 target, $2 initiator, $3 portals, $4 NOP-In timer, then NAME=VALUE of TPG parameters. */
+const SETUP = `
+C=/sys/kernel/config/target
+target=$1 initiator=$2 portals=$3 nopin=$4
+shift 4
+mkdir -p $C/core/iblock_0/lun0 $C/iscsi
+echo udev_path=/dev/vdc > $C/core/iblock_0/lun0/control
+echo rig-lun-0 > $C/core/iblock_0/lun0/wwn/vpd_unit_serial
+echo 1 > $C/core/iblock_0/lun0/enable
+T=$C/iscsi/$target/tpgt_1
+mkdir $C/iscsi/$target
+mkdir $T $T/lun/lun_0
+ln -s $C/core/iblock_0/lun0 $T/lun/lun_0/disk
+for portal in $portals; do mkdir $T/np/$portal; done
+echo 0 > $T/attrib/authentication
+for pair in "$@"; do echo \${pair#*=} > $T/param/\${pair%%=*}; done
+A=$T/acls/$initiator
+mkdir $A $A/lun_0
+ln -s $T/lun/lun_0 $A/lun_0/disk
+echo $nopin > $A/attrib/nopin_timeout
+echo 1 > $T/enable
+for name in ImmediateData InitialR2T FirstBurstLength MaxBurstLength MaxRecvDataSegmentLength; do echo $name=$(cat $T/param/$name); done
+echo nopin_timeout=$(cat $A/attrib/nopin_timeout)
+`;
+
+const yesNo = (value: boolean): string => (value ? "Yes" : "No");
+
+/** `name=value` lines, as a record. */
+export const parsePairs = (text: string): Record<string, string> =>
+  Object.fromEntries(
+    text
+      .split("\n")
+      .filter(line => line.includes("="))
+      .map(line => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1).trim()]),
+  );
+
+/** Fails with RIG_ISCSI_SETUP where what was read back is not what was asked for. */
+export const requireSame = (what: string, expected: Readonly<Record<string, string>>, seen: Readonly<Record<string, string>>): void => {
+  const wrong = Object.entries(expected).filter(([name, value]) => seen[name] !== value);
+  if (wrong.length === 0) return;
+  const list = wrong.map(([name, value]) => `${name}: expected ${value}, seen ${seen[name] ?? "nothing"}`).join("; ");
+  throw new RigError("RIG_ISCSI_SETUP", `${what} did not take the scenario's parameters: ${list}.`, { blame: "scenario" });
+};
+
+/** Brings the target up; returns its parameters as read back. */
+export const startTarget = async (node: Node, timing: Timing, session: SessionParameters, signal?: AbortSignal): Promise<Record<string, string>> => {
+  const parameters = {
+    ImmediateData: yesNo(session.immediateData),
+    InitialR2T: yesNo(session.initialR2T),
+    FirstBurstLength: String(session.firstBurstLength),
+    MaxBurstLength: String(session.maxBurstLength),
+    MaxRecvDataSegmentLength: String(session.targetMaxRecvDataSegmentLength),
+  };
+  const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`).join(" ");
+  const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
+  const result = await script(node, SETUP, [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), ...pairs], { signal });
+  const seen = parsePairs(result.stdout);
+  requireSame("The target", { ...parameters, nopin_timeout: String(timing.targetNopinTimeout) }, seen);
+  return seen;
+};

@@ -1,0 +1,152 @@
+/**
+ * What the guests' rig-watch reports, as state that a timeline can wait for and as events of the history. The state changes
+ * only when a line comes in, and every wait is woken by that line: nobody asks twice.
+ */
+import { EventEmitter, on } from "node:events";
+import { deadline, monotonicNs } from "../core/clock.ts";
+import { RigError } from "../core/errors.ts";
+import type { NodeName, PathName } from "../core/names.ts";
+import type { HistorySink } from "../history/event.ts";
+import type { Node } from "../lab/node.ts";
+import { pathOfAddress } from "../lab/qemu-argv.ts";
+import type { RemoteStream } from "../lab/ssh.ts";
+import { MULTIPATH_NAME, parseMultipathStatus } from "./multipath.ts";
+
+export interface SocketState {
+  readonly node: NodeName;
+  readonly path: PathName;
+  /** The near end, address and port. */
+  readonly local: string;
+  readonly state: string;
+  readonly sendQueueBytes: number;
+  readonly receiveQueueBytes: number;
+  /** Closed by its owner: only the kernel's TCP still works on it. */
+  readonly orphan: boolean;
+}
+
+export interface SessionState {
+  readonly path: PathName;
+  readonly sid: string;
+  /** LOGGED_IN, FAILED, FREE. */
+  readonly state: string;
+  /** The SCSI device's own state: running, blocked, transport-offline ... */
+  readonly device: string;
+}
+
+export interface WatchState {
+  readonly sessions: ReadonlyMap<string, SessionState>;
+  readonly sockets: ReadonlyMap<string, SocketState>;
+  /** By path. */
+  readonly multipath: ReadonlyMap<PathName, "active" | "failed">;
+  /** Processes called iscsid on the initiator. */
+  readonly iscsid: number;
+}
+
+const WATCH = "/usr/lib/iscsi-rig/watch";
+const INTERVAL_MS = 20;
+
+export class Watch implements AsyncDisposable {
+  readonly #sessions = new Map<string, SessionState>();
+  readonly #sockets = new Map<string, SocketState>();
+  readonly #multipath = new Map<PathName, "active" | "failed">();
+  readonly #devices: ReadonlyMap<string, PathName>;
+  readonly #sink: HistorySink;
+  readonly #changes = new EventEmitter();
+  readonly #streams: RemoteStream[] = [];
+  #iscsid = 0;
+
+  private constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>) {
+    this.#sink = sink;
+    this.#devices = devices;
+    this.#changes.setMaxListeners(0);
+  }
+
+  /** Starts watching on the nodes. `devices` tells which path a disk (`major:minor`) belongs to. */
+  static async start(nodes: readonly Node[], devices: ReadonlyMap<string, PathName>, sink: HistorySink, signal?: AbortSignal): Promise<Watch> {
+    const watch = new Watch(sink, devices);
+    await Promise.all(
+      nodes.map(async node => {
+        const ready = Promise.withResolvers<undefined>();
+        const take = (line: string) => (line === "ready" ? ready.resolve(undefined) : watch.take(node.name, line));
+        const stream = await node.ssh.stream([WATCH, String(INTERVAL_MS), MULTIPATH_NAME], take, signal);
+        watch.#streams.push(stream);
+        void stream.ended.then(() => ready.reject(new RigError("RIG_LAB_EXEC", `The watch on the ${node.name} ended before its first look.`)));
+        await ready.promise;
+      }),
+    );
+    return watch;
+  }
+
+  get state(): WatchState {
+    return { sessions: this.#sessions, sockets: this.#sockets, multipath: this.#multipath, iscsid: this.#iscsid };
+  }
+
+  /** Resolves once `holds` says yes, now or after any change. */
+  async until(holds: (state: WatchState) => boolean, expected: string, withinMs: number, signal?: AbortSignal): Promise<void> {
+    if (holds(this.state)) return;
+    using limit = deadline(withinMs, expected, signal);
+    try {
+      for await (const _ of on(this.#changes, "change", { signal: limit })) {
+        if (holds(this.state)) return;
+      }
+    } catch (error) {
+      throw limit.aborted ? limit.reason : error;
+    }
+  }
+
+  /** Takes one line of rig-watch. Lines that say nothing known are ignored: what a guest prints is not trusted. */
+  take(node: NodeName, line: string): void {
+    const at = monotonicNs();
+    const [kind, ...rest] = line.trim().split(" ");
+    if (kind === "session") this.#session(rest, at);
+    else if (kind === "socket") this.#socket(node, rest, at);
+    else if (kind === "dm") this.#mapper(rest.join(" "), at);
+    else if (kind === "daemon" && node === "initiator") this.#iscsid = Number(rest[1] ?? 0) || 0;
+    this.#changes.emit("change");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stream of this.#streams) await stream[Symbol.asyncDispose]();
+  }
+
+  #session([sid = "", address = "", state = "", device = "-"]: readonly string[], at: bigint): void {
+    const path = pathOfAddress(address);
+    if (path === undefined) return;
+    if (state === "GONE") this.#sessions.delete(sid);
+    else this.#sessions.set(sid, { path, sid, state, device });
+    this.#sink.record({ kind: "session", path, sid, state: state === "GONE" ? "gone" : state, device }, at);
+  }
+
+  #socket(node: NodeName, [local = "", remote = "", state = "", sendQueue = "0", receiveQueue = "0", orphan = "0"]: readonly string[], at: bigint): void {
+    const path = pathOfAddress(local);
+    if (path === undefined) return;
+    const key = `${node} ${local} ${remote}`;
+    const known = this.#sockets.get(key);
+    const socket: SocketState = {
+      node,
+      path,
+      local,
+      state,
+      sendQueueBytes: Number(sendQueue) || 0,
+      receiveQueueBytes: Number(receiveQueue) || 0,
+      orphan: orphan === "1",
+    };
+    if (state === "GONE") this.#sockets.delete(key);
+    else this.#sockets.set(key, socket);
+    // Receive queues come and go with every command; the history is told of what lasts.
+    if (known !== undefined && known.state === state && known.orphan === socket.orphan && known.sendQueueBytes === socket.sendQueueBytes) return;
+    this.#sink.record(
+      { kind: "socket", node, path, local, state: state === "GONE" ? "gone" : state, sendQueueBytes: socket.sendQueueBytes, orphan: socket.orphan },
+      at,
+    );
+  }
+
+  #mapper(status: string, at: bigint): void {
+    for (const [dev, state] of parseMultipathStatus(status)) {
+      const path = this.#devices.get(dev);
+      if (path === undefined || this.#multipath.get(path) === state) continue;
+      this.#multipath.set(path, state);
+      this.#sink.record({ kind: "multipath", path, state }, at);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The controls that a timeline works with, bound to a running lab. Each call is a step: it has a deadline, and its
+ * beginning and end are in the history.
+ */
+import { sleep } from "../core/clock.ts";
+import { RigError } from "../core/errors.ts";
+import { PATH_NAMES, type PathName } from "../core/names.ts";
+import { createRng } from "../core/rng.ts";
+import type { FaultDesk } from "../fault/fault.ts";
+import { IscsidKill } from "../fault/iscsid-kill.ts";
+import { PathDrop } from "../fault/path-drop.ts";
+import type { HistorySink } from "../history/event.ts";
+import type { Watch, WatchState } from "../iscsi/watch.ts";
+import type { Lab } from "../lab/lab.ts";
+import type { Generation, Ledger } from "../workload/ledger.ts";
+import type { GenerationControl, IscsidControl, LedgerControl, PathControl, SessionControl, TimelineContext } from "./scenario.ts";
+
+export interface Bench {
+  readonly lab: Lab;
+  readonly watch: Watch;
+  readonly ledger: Ledger;
+  readonly desk: FaultDesk;
+  readonly sink: HistorySink;
+  readonly seed: number;
+  /** Milliseconds in which the configuration must have answered an operation. */
+  readonly answerWithinMs: number;
+  /** Stretches the deadlines of steps. */
+  readonly scale: number;
+  readonly signal: AbortSignal;
+}
+
+/** How long an event of a timeline may keep its step waiting. */
+const STEP_MS = 60_000;
+
+/** LIO executes a command in the thread that read it; a last one may be between its socket and the disk. */
+const EXECUTION_MS = 300;
+
+/** Nothing that was sent earlier can still come out of the path. */
+export const isQuiet = ({ sockets }: WatchState, path: PathName): boolean =>
+  [...sockets.values()]
+    .filter(socket => socket.path === path)
+    .every(socket =>
+      socket.node === "initiator" ? socket.state === "ESTABLISHED" && !socket.orphan : socket.receiveQueueBytes === 0 && socket.state !== "CLOSE-WAIT",
+    );
+
+type Step = <T>(text: string, work: () => Promise<T>) => Promise<T>;
+
+const pathControl = (bench: Bench, step: Step, path: PathName): PathControl => {
+  const { lab, watch, desk, signal } = bench;
+  let drops = 0;
+  let active: PathDrop | undefined;
+  return {
+    drop: () =>
+      step(`drop path ${path}`, async () => {
+        if (active !== undefined) throw new RigError("RIG_BAD_SCENARIO", `Path ${path} is dropped already; heal it first.`, { blame: "scenario" });
+        active = new PathDrop(lab.nodes.target.container, path, ++drops);
+        await desk.inject(active);
+      }),
+    heal: () =>
+      step(`heal path ${path}`, async () => {
+        if (active !== undefined) await desk.heal(active);
+        active = undefined;
+      }),
+    quiet: () =>
+      step(`path ${path} is quiet`, async () => {
+        await watch.until(state => isQuiet(state, path), `path ${path} to be quiet`, STEP_MS * bench.scale, signal);
+        await sleep(EXECUTION_MS * bench.scale, signal);
+      }),
+  };
+};
+
+const iscsidControl = (bench: Bench, step: Step): IscsidControl => {
+  let kills = 0;
+  let active: IscsidKill | undefined;
+  return {
+    kill: () =>
+      step("kill iscsid", async () => {
+        active = new IscsidKill(bench.lab.nodes.initiator, bench.watch, ++kills, bench.signal);
+        await bench.desk.inject(active);
+      }),
+    restart: ({ afterMs = 0 } = {}) =>
+      step(afterMs === 0 ? "restart iscsid" : `restart iscsid after ${afterMs} ms`, async () => {
+        if (active === undefined) throw new RigError("RIG_BAD_SCENARIO", "iscsid was not killed; there is nothing to restart.", { blame: "scenario" });
+        await active.delay(afterMs);
+        await bench.desk.heal(active);
+      }),
+  };
+};
+
+const sessionControl = (bench: Bench, step: Step, path: PathName): SessionControl => {
+  const reaches = (what: string, holds: (state: string) => boolean) =>
+    step(`session of path ${path} ${what}`, () =>
+      bench.watch.until(
+        ({ sessions }) => [...sessions.values()].some(session => session.path === path && holds(session.state)),
+        `that the session of path ${path} ${what}`,
+        STEP_MS * bench.scale,
+        bench.signal,
+      ),
+    );
+  // With a replacement timeout of 0 the session is FREE at once, and FAILED for too short a time to be seen.
+  return { failed: () => reaches("failed", state => state !== "LOGGED_IN"), loggedIn: () => reaches("is logged in", state => state === "LOGGED_IN") };
+};
+
+const ledgerControl = (bench: Bench, step: Step): LedgerControl => {
+  const { ledger } = bench;
+  // A little more than the configuration allows: the hang oracle judges by the limit, the timeline only gives up after it.
+  const patienceMs = bench.answerWithinMs + 2000;
+  const controlOf = (generation: Generation): GenerationControl => ({
+    label: generation.label,
+    get inFlight() {
+      return generation.inFlight;
+    },
+    acknowledged: () => step(`${generation.label} is acknowledged`, () => generation.acknowledged(patienceMs)),
+  });
+  return {
+    rewrite: () => step("write every slot anew", () => Promise.resolve(controlOf(ledger.rewrite()))),
+    observe: () => step("read the target's disk image", () => ledger.readBacking()),
+  };
+};
+
+/** The controls of one cell. */
+export const timelineContext = (bench: Bench): TimelineContext => {
+  const { sink, signal } = bench;
+  const step: Step = async (text, work) => {
+    signal.throwIfAborted();
+    sink.record({ kind: "step", text, edge: "begin" });
+    const result = await work();
+    sink.record({ kind: "step", text, edge: "end" });
+    return result;
+  };
+  const rng = createRng(bench.seed);
+  const paths = Object.fromEntries(PATH_NAMES.map(path => [path, pathControl(bench, step, path)])) as Record<PathName, PathControl>;
+  return {
+    path: paths,
+    iscsid: iscsidControl(bench, step),
+    ledger: ledgerControl(bench, step),
+    session: path => sessionControl(bench, step, path),
+    pause: (ms, why) => step(`wait ${ms} ms: ${why}`, () => sleep(ms, signal)),
+    random: (from, to) => rng.integer(from, to),
+  };
+};

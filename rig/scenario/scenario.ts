@@ -1,0 +1,101 @@
+/**
+ * What a scenario is: a few settings, and a timeline that reads like the bug report it came from. The timeline's steps wait
+ * for events, each with a deadline; every step goes into the history in words.
+ */
+import { z } from "zod";
+import type { PathName } from "../core/names.ts";
+import { sessionSchema, timingSchema } from "../iscsi/parameters.ts";
+import type { Generation } from "../workload/ledger.ts";
+
+const ledgerSchema = z.strictObject({
+  /** Slots of the device that are written, each by one operation. */
+  slots: z.number().int().min(1).max(4096),
+  /** Bytes of a slot, whole sectors. */
+  slotBytes: z.number().int().min(512).max(1_048_576).multipleOf(512),
+});
+
+export const scenarioDataSchema = z.strictObject({
+  /** What goes wrong, in one line. */
+  title: z.string().min(10).max(120),
+  /** Upstream commits (12 hex digits) that the scenario is about. */
+  about: z.array(z.string().regex(/^[0-9a-f]{12}$/, "expected 12 hex digits of a commit")),
+  /** What a healthy kernel does, in a sentence. */
+  healthy: z.string().min(10),
+  lab: z.strictObject({
+    paths: z.literal(2),
+    transport: z.literal("tcp"),
+    multipath: z.literal("failover"),
+    /** Size of the LUN in MiB. */
+    lunMiB: z.number().int().min(1).max(4096).default(64),
+  }),
+  timing: timingSchema.prefault({}),
+  session: sessionSchema.prefault({}),
+  ledger: ledgerSchema,
+});
+
+/** A scenario's settings after defaults were filled in. */
+export type ScenarioData = z.infer<typeof scenarioDataSchema>;
+
+/** One path of the lab, to be broken and mended. */
+export interface PathControl {
+  /** Drops every packet, both ways, silently. */
+  drop(): Promise<void>;
+  /** Mends what `drop` broke. */
+  heal(): Promise<void>;
+  /**
+   * Waits until nothing sent earlier can still arrive over the path: the initiator has no closed socket that TCP still
+   * works on, and the target has read all that it received and has closed what its peer closed.
+   */
+  quiet(): Promise<void>;
+}
+
+export interface IscsidControl {
+  /** SIGKILL to all its processes. */
+  kill(): Promise<void>;
+  /** Starts it again; with `afterMs`, that much later. */
+  restart(options?: { afterMs?: number }): Promise<void>;
+}
+
+export interface SessionControl {
+  /** Waits until the kernel has given the connection up (session state FAILED, or FREE after the replacement timeout). */
+  failed(): Promise<void>;
+  /** Waits until the session is logged in. */
+  loggedIn(): Promise<void>;
+}
+
+export interface LedgerControl {
+  /** Submits one write to every slot, all at once, and returns while they are under way. */
+  rewrite(): Promise<GenerationControl>;
+  /** Reads the target's disk image, behind the initiator's back. */
+  observe(): Promise<void>;
+}
+
+export interface GenerationControl extends Pick<Generation, "label" | "inFlight"> {
+  /** Waits until every write was acknowledged; fails after the time that the configuration allows. */
+  acknowledged(): Promise<void>;
+}
+
+/** What a timeline works with. */
+export interface TimelineContext {
+  readonly path: Readonly<Record<PathName, PathControl>>;
+  readonly iscsid: IscsidControl;
+  readonly ledger: LedgerControl;
+  session(path: PathName): SessionControl;
+  /** Lets time pass. `why` says why time, and not an event, is what matters here. */
+  pause(ms: number, why: string): Promise<void>;
+  /** An integer in [from, to], the same for the same seed and place in the timeline. */
+  random(from: number, to: number): number;
+}
+
+export interface ScenarioDefinition extends z.input<typeof scenarioDataSchema> {
+  timeline(context: TimelineContext): Promise<void>;
+}
+
+export interface Scenario extends ScenarioData {
+  /** `<group>/<name>`, from the file's place under scenarios/. */
+  readonly name: string;
+  readonly timeline: (context: TimelineContext) => Promise<void>;
+}
+
+/** Declares a scenario; it is validated when it is loaded, so that a mistake is told with the file's name. */
+export const scenario = (definition: ScenarioDefinition): ScenarioDefinition => definition;
