@@ -45,7 +45,12 @@ const writeManifest = async (dir: string): Promise<void> => {
     if (!entry.isFile() || entry.name === MANIFEST) continue;
     const file = path.join(dir, entry.name);
     const facts = await stat(file);
-    files.push({ name: entry.name, bytes: facts.size, mtimeMs: Math.floor(facts.mtimeMs), sha256: await sha256File(file) });
+    files.push({
+      name: entry.name,
+      bytes: facts.size,
+      mtimeMs: Math.floor(facts.mtimeMs),
+      sha256: await sha256File(file),
+    });
   }
   await writeFile(path.join(dir, MANIFEST), `${JSON.stringify({ version: 1, files }, null, 2)}\n`);
 };
@@ -64,7 +69,8 @@ const flaw = async (dir: string): Promise<string | undefined> => {
       const facts = await stat(file);
       if (facts.size !== expected.bytes) return `${expected.name} has ${facts.size} bytes instead of ${expected.bytes}`;
       if (Math.floor(facts.mtimeMs) === expected.mtimeMs) continue;
-      if ((await sha256File(file)) !== expected.sha256) return `${expected.name} does not have the content that it was stored with`;
+      if ((await sha256File(file)) !== expected.sha256)
+        return `${expected.name} does not have the content that it was stored with`;
       await utimes(file, facts.atime, new Date(expected.mtimeMs));
     } catch (error) {
       return `${expected.name} cannot be read (${messageOf(error)})`;
@@ -126,7 +132,10 @@ export const cached = async (request: CacheRequest): Promise<string> => {
   const dir = path.join(parent, key);
   if ((await exists(dir)) && (await flaw(dir)) === undefined) return dir;
   await mkdir(parent, { recursive: true });
-  await using _lock = await acquireLock(dir, { signal, onWait: () => log.say(`Another process is making ${what}; waiting for it.`) });
+  await using _lock = await acquireLock(dir, {
+    signal,
+    onWait: () => log.say(`Another process is making ${what}; waiting for it.`),
+  });
   if (await exists(dir)) {
     const wrong = await flaw(dir);
     if (wrong === undefined) return dir;
@@ -145,10 +154,14 @@ export const cached = async (request: CacheRequest): Promise<string> => {
   } catch (error) {
     await rm(building, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).code === "ENOSPC") {
-      throw new RigError("RIG_NO_SPACE", `No space left on the device while making ${what} in ${parent}. Free some space and run the command again.`, {
-        blame: "environment",
-        cause: error,
-      });
+      throw new RigError(
+        "RIG_NO_SPACE",
+        `No space left on the device while making ${what} in ${parent}. Free some space and run the command again.`,
+        {
+          blame: "environment",
+          cause: error,
+        },
+      );
     }
     throw error;
   }

@@ -27,7 +27,9 @@ export const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => 
 export const deadline = (ms: number, expected: string, outer?: AbortSignal): AbortSignal & Disposable => {
   const controller = new AbortController();
   const timer = setTimeout(() => {
-    controller.abort(new RigError("RIG_DEADLINE", `Expected ${expected} within ${String(Math.round(ms))} ms; it did not happen.`));
+    controller.abort(
+      new RigError("RIG_DEADLINE", `Expected ${expected} within ${String(Math.round(ms))} ms; it did not happen.`),
+    );
   }, ms);
   const onOuter = () => {
     controller.abort(outer?.reason);

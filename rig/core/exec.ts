@@ -53,7 +53,9 @@ export const run = async (argv: readonly [string, ...string[]], options: RunOpti
   const result = await child;
   options.signal?.throwIfAborted();
   if (result.code === "ENOENT") {
-    throw new RigError("RIG_MISSING_PROGRAM", `The program ${file} is not installed. Run: make setup`, { blame: "environment" });
+    throw new RigError("RIG_MISSING_PROGRAM", `The program ${file} is not installed. Run: make setup`, {
+      blame: "environment",
+    });
   }
   return {
     argv,
@@ -66,15 +68,25 @@ export const run = async (argv: readonly [string, ...string[]], options: RunOpti
 };
 
 /** As `run`, but a command that fails is a RigError with the given code; a full disk is told as such. */
-export const runOk = async (argv: readonly [string, ...string[]], code: ErrorCode, options: RunOptions = {}): Promise<ExecResult> => {
+export const runOk = async (
+  argv: readonly [string, ...string[]],
+  code: ErrorCode,
+  options: RunOptions = {},
+): Promise<ExecResult> => {
   const result = await run(argv, options);
   if (result.exitCode === 0) return result;
   const said = lastLines(result.stderr + result.stdout, 12);
   if (/No space left on device|ENOSPC|not enough free space/i.test(said)) {
-    throw new RigError("RIG_NO_SPACE", `${argv[0]} found no space left on the device. Free some space and run the command again.\n${said}`, {
-      blame: "environment",
-    });
+    throw new RigError(
+      "RIG_NO_SPACE",
+      `${argv[0]} found no space left on the device. Free some space and run the command again.\n${said}`,
+      {
+        blame: "environment",
+      },
+    );
   }
   const how = result.signal === undefined ? `exit status ${result.exitCode}` : `signal ${result.signal}`;
-  throw new RigError(code, `${argv.join(" ").slice(0, 300)}: expected success, got ${how}.\n${said}`, { blame: "environment" });
+  throw new RigError(code, `${argv.join(" ").slice(0, 300)}: expected success, got ${how}.\n${said}`, {
+    blame: "environment",
+  });
 };

@@ -25,6 +25,7 @@ export const suggestion = (given: string, known: readonly string[]): string => {
     })
     .toSorted((x, y) => x.distance - y.distance);
   const best = ranked[0];
-  if (best !== undefined && best.distance <= Math.max(2, Math.floor(wanted.length / 3))) return `Did you mean ${best.name}?`;
+  if (best !== undefined && best.distance <= Math.max(2, Math.floor(wanted.length / 3)))
+    return `Did you mean ${best.name}?`;
   return known.length === 0 ? "There are none." : `There are: ${known.join(", ")}.`;
 };

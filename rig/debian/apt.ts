@@ -20,9 +20,15 @@ export const parseMirrors = (targets: string): Mirrors | undefined => {
   const rows = targets
     .split("\n")
     .map(line => line.split("|"))
-    .flatMap(([uri, release]) => (uri === undefined || release === undefined ? [] : [{ uri: uri.replace(/\/$/, ""), release }]));
-  const ours = rows.filter(row => /^(bullseye|bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)/.test(row.release));
-  const archive = ours.find(row => !/-security$|\/updates$/.test(row.release) && /debian$/.test(row.uri)) ?? ours.find(row => !row.release.endsWith("-security"));
+    .flatMap(([uri, release]) =>
+      uri === undefined || release === undefined ? [] : [{ uri: uri.replace(/\/$/, ""), release }],
+    );
+  const ours = rows.filter(row =>
+    /^(bullseye|bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)/.test(row.release),
+  );
+  const archive =
+    ours.find(row => !/-security$|\/updates$/.test(row.release) && /debian$/.test(row.uri)) ??
+    ours.find(row => !row.release.endsWith("-security"));
   if (archive === undefined) return undefined;
   const security = ours.find(row => row.release.endsWith("-security"));
   return { archive: archive.uri, security: security?.uri ?? archive.uri.replace(/debian$/, "debian-security") };
@@ -49,14 +55,18 @@ export const machineMirrors = async (signal?: AbortSignal): Promise<Mirrors> => 
 /** One-line apt sources for suites of Debian, `main` only, signed by Debian's keys. */
 export const sourcesFor = (mirrors: Mirrors, suites: readonly string[]): string =>
   suites
-    .map(suite => `deb [arch=amd64 signed-by=${KEYRING}] ${suite.endsWith("-security") ? mirrors.security : mirrors.archive} ${suite} main\n`)
+    .map(
+      suite =>
+        `deb [arch=amd64 signed-by=${KEYRING}] ${suite.endsWith("-security") ? mirrors.security : mirrors.archive} ${suite} main\n`,
+    )
     .join("");
 
 /** The machine's own settings for fetching (proxies, certificates, date checks), as apt options. */
 export const acquireOptions = async (signal?: AbortSignal): Promise<readonly string[]> => {
   const dump = await run(["apt-config", "dump", "Acquire"], { signal });
   return dump.stdout.split("\n").flatMap(line => {
-    const match = /^(Acquire::(?:http|https|socks|Check-Valid-Until|Check-Date|ForceIPv4|ForceIPv6)[^ ]*) "(.+)";$/.exec(line);
+    const match =
+      /^(Acquire::(?:http|https|socks|Check-Valid-Until|Check-Date|ForceIPv4|ForceIPv6)[^ ]*) "(.+)";$/.exec(line);
     return match?.[1] === undefined || match[2] === undefined ? [] : [`${match[1]} "${match[2]}"`];
   });
 };
@@ -109,7 +119,11 @@ export const showPackage = async (apt: PrivateApt, name: string, signal?: AbortS
   const result = await run(["apt-cache", ...apt.options, "--no-all-versions", "show", name], { signal });
   const facts = parseStanzas(result.stdout)[0];
   if (facts === undefined) {
-    throw new RigError("RIG_KERNEL_FETCH", `Expected the package ${name} in the archive; apt does not find it. Look with: rig kernels`, { blame: "environment" });
+    throw new RigError(
+      "RIG_KERNEL_FETCH",
+      `Expected the package ${name} in the archive; apt does not find it. Look with: rig kernels`,
+      { blame: "environment" },
+    );
   }
   return facts;
 };

@@ -12,12 +12,24 @@ export interface BootstrapRequest {
 }
 
 /** What no lab needs: documentation, translations and the like, kept out while unpacking. */
-const EXCLUDE = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/bash-completion/*"];
+const EXCLUDE = [
+  "/usr/share/man/*",
+  "/usr/share/doc/*",
+  "/usr/share/info/*",
+  "/usr/share/locale/*",
+  "/usr/share/lintian/*",
+  "/usr/share/bash-completion/*",
+];
 
 export const bootstrap = async (request: BootstrapRequest): Promise<void> => {
   const { suite, signal } = request;
   const sources = sourcesFor(await machineMirrors(signal), [suite, `${suite}-updates`, `${suite}-security`]);
-  const options = ['Acquire::Retries "3"', 'Acquire::Languages "none"', 'Apt::Install-Recommends "false"', ...(await acquireOptions(signal))];
+  const options = [
+    'Acquire::Retries "3"',
+    'Acquire::Languages "none"',
+    'Apt::Install-Recommends "false"',
+    ...(await acquireOptions(signal)),
+  ];
   await runOk(
     [
       "mmdebstrap",
@@ -32,6 +44,11 @@ export const bootstrap = async (request: BootstrapRequest): Promise<void> => {
       "-",
     ],
     "RIG_IMAGE_BUILD",
-    { signal, input: sources, env: { SOURCE_DATE_EPOCH: "1700000000", DEBIAN_FRONTEND: "noninteractive" }, ...(request.onLine === undefined ? {} : { onLine: request.onLine }) },
+    {
+      signal,
+      input: sources,
+      env: { SOURCE_DATE_EPOCH: "1700000000", DEBIAN_FRONTEND: "noninteractive" },
+      ...(request.onLine === undefined ? {} : { onLine: request.onLine }),
+    },
   );
 };

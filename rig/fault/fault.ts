@@ -72,6 +72,8 @@ export class FaultDesk {
 
   /** What every fault of the cell had to show. */
   get evidence(): readonly (Evidence & { readonly fault: string })[] {
-    return this.#all.flatMap(({ fault, evidence }) => (evidence === undefined ? [] : [{ fault: fault.name, ...evidence }]));
+    return this.#all.flatMap(({ fault, evidence }) =>
+      evidence === undefined ? [] : [{ fault: fault.name, ...evidence }],
+    );
   }
 }

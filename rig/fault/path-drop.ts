@@ -3,20 +3,34 @@
  * container, on what its bridge forwards. The guests' carriers stay up, ARP still works, and nobody is told: like a switch
  * that forgot its table, and unlike an unplugged cable. The rules' own packet counters are the evidence.
  */
-import type { PathName } from "../core/names.ts";
+
 import { RigError } from "../core/errors.ts";
+import type { PathName } from "../core/names.ts";
 import type { Container } from "../lab/container.ts";
 import type { Evidence, Fault } from "./fault.ts";
 
 /** Rules that carry this comment are the fault's; no other rule is ever touched. */
 const comment = (name: string): string => `rig ${name}`;
 
-const matches = (name: string, port: string): readonly string[] => ["-m", "physdev", "--physdev-is-bridged", "--physdev-in", port, "-m", "comment", "--comment", comment(name), "-j", "DROP"]; // prettier-ignore
+const matches = (name: string, port: string): readonly string[] => [
+  "-m",
+  "physdev",
+  "--physdev-is-bridged",
+  "--physdev-in",
+  port,
+  "-m",
+  "comment",
+  "--comment",
+  comment(name),
+  "-j",
+  "DROP",
+]; // prettier-ignore
 
 /** Packet and byte counts of the rules with this fault's comment in `iptables -nvxL FORWARD`. */
 export const parseCounters = (listing: string, name: string): { rules: number; packets: number; bytes: number } => {
   const rows = listing.split("\n").filter(line => line.includes(`/* ${comment(name)} */`));
-  const sum = (column: number) => rows.reduce((total, row) => total + (Number(row.trim().split(/\s+/)[column]) || 0), 0);
+  const sum = (column: number) =>
+    rows.reduce((total, row) => total + (Number(row.trim().split(/\s+/)[column]) || 0), 0);
   return { rules: rows.length, packets: sum(0), bytes: sum(1) };
 };
 
@@ -36,10 +50,19 @@ export class PathDrop implements Fault {
 
   async inject(): Promise<string> {
     // One command for both directions: a path that is dead one way only is another fault.
-    const rules = this.#ports.map(port => `iptables -w 5 -I FORWARD ${matches(this.name, port).map(part => `'${part}'`).join(" ")}`);
+    const rules = this.#ports.map(
+      port =>
+        `iptables -w 5 -I FORWARD ${matches(this.name, port)
+          .map(part => `'${part}'`)
+          .join(" ")}`,
+    );
     await this.#container.execOk(["sh", "-ec", rules.join("\n")]);
     const { rules: count } = await this.#read();
-    if (count !== this.#ports.length) throw new RigError("RIG_FAULT", `Expected ${this.#ports.length} rules of ${this.name} after injecting it; there are ${count}.`);
+    if (count !== this.#ports.length)
+      throw new RigError(
+        "RIG_FAULT",
+        `Expected ${this.#ports.length} rules of ${this.name} after injecting it; there are ${count}.`,
+      );
     return `every packet of ${this.on} is dropped, both ways`;
   }
 
@@ -48,7 +71,8 @@ export class PathDrop implements Fault {
     if (seen.rules > 0) this.#last = seen;
     for (const port of this.#ports) {
       // -D fails where the rule is gone already, which is what is wanted.
-      if (seen.rules > 0) await this.#container.exec(["iptables", "-w", "5", "-D", "FORWARD", ...matches(this.name, port)]);
+      if (seen.rules > 0)
+        await this.#container.exec(["iptables", "-w", "5", "-D", "FORWARD", ...matches(this.name, port)]);
     }
     return `${this.on} carries packets again`;
   }

@@ -3,10 +3,26 @@ import { runOk } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { definitionFile } from "./definition.ts";
 
-export const compileGuestProgram = async (source: string, target: string, log: Log, signal: AbortSignal | undefined): Promise<void> => {
+export const compileGuestProgram = async (
+  source: string,
+  target: string,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
   log.status(`compiling ${source}`);
   await runOk(
-    ["gcc", "-static", "-Os", "-Wall", "-Werror", "-Wno-format-truncation", "-Wno-empty-body", "-o", target, definitionFile("guest", source)],
+    [
+      "gcc",
+      "-static",
+      "-Os",
+      "-Wall",
+      "-Werror",
+      "-Wno-format-truncation",
+      "-Wno-empty-body",
+      "-o",
+      target,
+      definitionFile("guest", source),
+    ],
     "RIG_IMAGE_BUILD",
     { signal },
   );

@@ -39,7 +39,8 @@ const prepare = async (root: string, log: Log, signal: AbortSignal | undefined):
   await mkdir(path.join(root, "root/.ssh"), { recursive: true, mode: 0o700 });
   await symlink("/run/rig/authorized_keys", path.join(root, "root/.ssh/authorized_keys"));
   await chmod(path.join(root, "root"), 0o700);
-  for (const dir of ["usr/lib/modules", "usr/lib/iscsi-rig", "run/rig"]) await mkdir(path.join(root, dir), { recursive: true });
+  for (const dir of ["usr/lib/modules", "usr/lib/iscsi-rig", "run/rig"])
+    await mkdir(path.join(root, dir), { recursive: true });
   await compileGuestProgram("watch.c", path.join(root, "usr/lib/iscsi-rig/watch"), log, signal);
   for (const dir of ["var/lib/apt", "var/cache/apt", "var/lib/dpkg/info", "usr/share/perl", "boot"]) {
     await rm(path.join(root, dir), { recursive: true, force: true });
@@ -49,7 +50,13 @@ const prepare = async (root: string, log: Log, signal: AbortSignal | undefined):
 /** The guest root, made if it is not cached. */
 export const guestRoot = async (log: Log, signal?: AbortSignal): Promise<GuestRoot> => {
   const packages = await readPackageList("guest");
-  const key = contentKey(RECIPE, IMAGE_SUITE, packages.join("\n"), JSON.stringify(GUEST_FILES), await readFile(definitionFile("guest", "watch.c")));
+  const key = contentKey(
+    RECIPE,
+    IMAGE_SUITE,
+    packages.join("\n"),
+    JSON.stringify(GUEST_FILES),
+    await readFile(definitionFile("guest", "watch.c")),
+  );
   const dir = await cached({
     kind: "guest-root",
     key,
@@ -60,9 +67,19 @@ export const guestRoot = async (log: Log, signal?: AbortSignal): Promise<GuestRo
     build: async building => {
       log.say(`Making the guest root: ${packages.length} packages and what they need (about a minute).`);
       const root = path.join(building, "root");
-      await bootstrap({ suite: IMAGE_SUITE, packages, target: root, signal, onLine: line => log.status(`guest root: ${line}`) });
+      await bootstrap({
+        suite: IMAGE_SUITE,
+        packages,
+        target: root,
+        signal,
+        onLine: line => log.status(`guest root: ${line}`),
+      });
       await prepare(root, log, signal);
-      await runOk(["mkfs.erofs", "-T1700000000", "-Enoinline_data", path.join(building, "root.erofs"), root], "RIG_IMAGE_BUILD", { signal });
+      await runOk(
+        ["mkfs.erofs", "-T1700000000", "-Enoinline_data", path.join(building, "root.erofs"), root],
+        "RIG_IMAGE_BUILD",
+        { signal },
+      );
       await rm(root, { recursive: true, force: true });
       log.status("");
     },

@@ -31,9 +31,15 @@ const isKnown = (docker: Docker, tag: string): Promise<boolean> =>
 /** Imports a root file system as an image; dockerode answers with a progress stream that has to be read to its end. */
 const importTar = async (docker: Docker, tar: string, tag: string): Promise<void> => {
   const [repo, name] = tag.split(":");
-  const stream = (await docker.importImage(tar, { repo, tag: name, changes: ["LABEL org.iscsi-rig=image", 'ENTRYPOINT ["/usr/local/sbin/rig-entry"]'] })) as NodeJS.ReadableStream;
+  const stream = (await docker.importImage(tar, {
+    repo,
+    tag: name,
+    changes: ["LABEL org.iscsi-rig=image", 'ENTRYPOINT ["/usr/local/sbin/rig-entry"]'],
+  })) as NodeJS.ReadableStream;
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  docker.modem.followProgress(stream, (error: Error | null, rows: unknown) => (error === null ? resolve(rows) : reject(error)));
+  docker.modem.followProgress(stream, (error: Error | null, rows: unknown) =>
+    error === null ? resolve(rows) : reject(error),
+  );
   await promise;
 };
 
@@ -54,11 +60,26 @@ export const nodeImage = async (docker: Docker, log: Log, signal?: AbortSignal):
     build: async building => {
       log.say(`Making the node image: ${packages.join(", ")} and what they need (about half a minute).`);
       const tar = path.join(building, "node.tar");
-      await bootstrap({ suite: IMAGE_SUITE, packages, target: tar, signal, onLine: line => log.status(`node image: ${line}`) });
+      await bootstrap({
+        suite: IMAGE_SUITE,
+        packages,
+        target: tar,
+        signal,
+        onLine: line => log.status(`node image: ${line}`),
+      });
       await writeFile(path.join(building, "rig-entry"), entry);
       await chmod(path.join(building, "rig-entry"), 0o755);
       await runOk(
-        ["tar", "--append", `--file=${tar}`, "--owner=0", "--group=0", `--directory=${building}`, "--transform=s,^,./usr/local/sbin/,", "rig-entry"],
+        [
+          "tar",
+          "--append",
+          `--file=${tar}`,
+          "--owner=0",
+          "--group=0",
+          `--directory=${building}`,
+          "--transform=s,^,./usr/local/sbin/,",
+          "rig-entry",
+        ],
         "RIG_IMAGE_BUILD",
         { signal },
       );

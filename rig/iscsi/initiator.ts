@@ -7,7 +7,7 @@ import { PATH_NAMES, type PathName } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
 import { guestAddress, pathOfAddress } from "../lab/qemu-argv.ts";
 import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
-import { INITIATOR_IQN, parsePairs, PORTAL_PORT, requireSame, TARGET_IQN } from "./target.ts";
+import { INITIATOR_IQN, PORTAL_PORT, parsePairs, requireSame, TARGET_IQN } from "./target.ts";
 
 /** $1 initiator name, $2 iscsid.conf; starts iscsid. Needs no target yet. */
 const PREPARE = `
@@ -68,7 +68,12 @@ export interface Session {
 }
 
 /** Writes the configuration and starts iscsid. */
-export const prepareInitiator = async (node: Node, timing: Timing, session: SessionParameters, signal?: AbortSignal): Promise<void> => {
+export const prepareInitiator = async (
+  node: Node,
+  timing: Timing,
+  session: SessionParameters,
+  signal?: AbortSignal,
+): Promise<void> => {
   await script(node, PREPARE, [INITIATOR_IQN, iscsidConf(timing, session)], { signal });
 };
 
@@ -79,13 +84,29 @@ export const parseSessions = (text: string): readonly Session[] =>
     .map(block => {
       const values = parsePairs(block);
       const path = pathOfAddress(values["persistent_address"] ?? "");
-      if (path === undefined) throw new RigError("RIG_ISCSI_SETUP", `A session has the address ${values["persistent_address"] ?? "(none)"}, which is on no path of the lab.`);
-      return { path, sid: values["sid"] ?? "", disk: values["disk"] ?? "", dev: values["dev"] ?? "", sectors: Number(values["sectors"]), values };
+      if (path === undefined)
+        throw new RigError(
+          "RIG_ISCSI_SETUP",
+          `A session has the address ${values["persistent_address"] ?? "(none)"}, which is on no path of the lab.`,
+        );
+      return {
+        path,
+        sid: values["sid"] ?? "",
+        disk: values["disk"] ?? "",
+        dev: values["dev"] ?? "",
+        sectors: Number(values["sectors"]),
+        values,
+      };
     })
     .toSorted((a, b) => a.path.localeCompare(b.path));
 
 /** Logs in over every path and checks that what was negotiated is what the scenario asked for. */
-export const login = async (node: Node, timing: Timing, parameters: SessionParameters, signal?: AbortSignal): Promise<readonly Session[]> => {
+export const login = async (
+  node: Node,
+  timing: Timing,
+  parameters: SessionParameters,
+  signal?: AbortSignal,
+): Promise<readonly Session[]> => {
   const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`);
   let text: string;
   try {
@@ -97,8 +118,13 @@ export const login = async (node: Node, timing: Timing, parameters: SessionParam
   const sessions = parseSessions(text);
   for (const path of PATH_NAMES) {
     const session = sessions.find(candidate => candidate.path === path);
-    if (session === undefined) throw new RigError("RIG_ISCSI_SETUP", `Expected a session over path ${path}; there is none.`);
-    requireSame(`The session over path ${path}`, { ...expectedSysfs(timing, parameters), queue_depth: String(parameters.queueDepth) }, session.values);
+    if (session === undefined)
+      throw new RigError("RIG_ISCSI_SETUP", `Expected a session over path ${path}; there is none.`);
+    requireSame(
+      `The session over path ${path}`,
+      { ...expectedSysfs(timing, parameters), queue_depth: String(parameters.queueDepth) },
+      session.values,
+    );
   }
   return sessions;
 };

@@ -15,10 +15,21 @@ export const multipathTable = (sessions: readonly Session[]): string => {
   return `0 ${sectors} multipath 1 queue_if_no_path 0 ${groups.length} 1 ${groups.join(" ")}`;
 };
 
-export const createMultipath = async (node: Node, sessions: readonly Session[], signal?: AbortSignal): Promise<void> => {
-  await script(node, 'DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2" && dmsetup mknodes "$1"', [MULTIPATH_NAME, multipathTable(sessions)], { signal });
+export const createMultipath = async (
+  node: Node,
+  sessions: readonly Session[],
+  signal?: AbortSignal,
+): Promise<void> => {
+  await script(
+    node,
+    'DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2" && dmsetup mknodes "$1"',
+    [MULTIPATH_NAME, multipathTable(sessions)],
+    { signal },
+  );
 };
 
 /** State of every path device (`major:minor`) in a multipath status line: A active, F failed. */
 export const parseMultipathStatus = (status: string): ReadonlyMap<string, "active" | "failed"> =>
-  new Map([...status.matchAll(/(\d+:\d+) ([AF])\b/g)].map(match => [match[1] ?? "", match[2] === "A" ? "active" : "failed"]));
+  new Map(
+    [...status.matchAll(/(\d+:\d+) ([AF])\b/g)].map(match => [match[1] ?? "", match[2] === "A" ? "active" : "failed"]),
+  );

@@ -45,7 +45,8 @@ const SCSI_TIMEOUT_S = 30;
  * its session is given to come back, plus as long again for the retry, never less than the SCSI timer. `scale` stretches it on slow machines.
  */
 export const answerWithinMs = (timing: Timing, scale: number): { ms: number; why: string } => {
-  const notice = timing.noopInterval === 0 ? SCSI_TIMEOUT_S + timing.abortTimeout : timing.noopInterval + timing.noopTimeout;
+  const notice =
+    timing.noopInterval === 0 ? SCSI_TIMEOUT_S + timing.abortTimeout : timing.noopInterval + timing.noopTimeout;
   const give = Math.max(notice + timing.replacementTimeout, SCSI_TIMEOUT_S) + 10;
   return {
     ms: Math.ceil(give * 1000 * scale),

@@ -3,9 +3,9 @@
  * read on the host, two portals, one ACL. targetcli would do the same a hundred times slower.
  */
 import { RigError } from "../core/errors.ts";
+import { PATH_NAMES } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
 import { guestAddress } from "../lab/qemu-argv.ts";
-import { PATH_NAMES } from "../core/names.ts";
 import type { SessionParameters, Timing } from "./parameters.ts";
 
 export const TARGET_IQN = "iqn.2026-01.org.iscsi-rig:target";
@@ -49,15 +49,26 @@ export const parsePairs = (text: string): Record<string, string> =>
   );
 
 /** Fails with RIG_ISCSI_SETUP where what was read back is not what was asked for. */
-export const requireSame = (what: string, expected: Readonly<Record<string, string>>, seen: Readonly<Record<string, string>>): void => {
+export const requireSame = (
+  what: string,
+  expected: Readonly<Record<string, string>>,
+  seen: Readonly<Record<string, string>>,
+): void => {
   const wrong = Object.entries(expected).filter(([name, value]) => seen[name] !== value);
   if (wrong.length === 0) return;
   const list = wrong.map(([name, value]) => `${name}: expected ${value}, seen ${seen[name] ?? "nothing"}`).join("; ");
-  throw new RigError("RIG_ISCSI_SETUP", `${what} did not take the scenario's parameters: ${list}.`, { blame: "scenario" });
+  throw new RigError("RIG_ISCSI_SETUP", `${what} did not take the scenario's parameters: ${list}.`, {
+    blame: "scenario",
+  });
 };
 
 /** Brings the target up; returns its parameters as read back. */
-export const startTarget = async (node: Node, timing: Timing, session: SessionParameters, signal?: AbortSignal): Promise<Record<string, string>> => {
+export const startTarget = async (
+  node: Node,
+  timing: Timing,
+  session: SessionParameters,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> => {
   const parameters = {
     ImmediateData: yesNo(session.immediateData),
     InitialR2T: yesNo(session.initialR2T),
@@ -67,7 +78,12 @@ export const startTarget = async (node: Node, timing: Timing, session: SessionPa
   };
   const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`).join(" ");
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
-  const result = await script(node, SETUP, [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), ...pairs], { signal });
+  const result = await script(
+    node,
+    SETUP,
+    [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), ...pairs],
+    { signal },
+  );
   const seen = parsePairs(result.stdout);
   requireSame("The target", { ...parameters, nopin_timeout: String(timing.targetNopinTimeout) }, seen);
   return seen;

@@ -62,7 +62,12 @@ export class Watch implements AsyncDisposable {
   }
 
   /** Starts watching on the nodes. `devices` tells which path a disk (`major:minor`) belongs to. */
-  static async start(nodes: readonly Node[], devices: ReadonlyMap<string, PathName>, sink: HistorySink, signal?: AbortSignal): Promise<Watch> {
+  static async start(
+    nodes: readonly Node[],
+    devices: ReadonlyMap<string, PathName>,
+    sink: HistorySink,
+    signal?: AbortSignal,
+  ): Promise<Watch> {
     const watch = new Watch(sink, devices);
     await Promise.all(
       nodes.map(async node => {
@@ -70,7 +75,9 @@ export class Watch implements AsyncDisposable {
         const take = (line: string) => (line === "ready" ? ready.resolve(undefined) : watch.take(node.name, line));
         const stream = await node.ssh.stream([WATCH, String(INTERVAL_MS), MULTIPATH_NAME], take, signal);
         watch.#streams.push(stream);
-        void stream.ended.then(() => ready.reject(new RigError("RIG_LAB_EXEC", `The watch on the ${node.name} ended before its first look.`)));
+        void stream.ended.then(() =>
+          ready.reject(new RigError("RIG_LAB_EXEC", `The watch on the ${node.name} ended before its first look.`)),
+        );
         await ready.promise;
       }),
     );
@@ -82,7 +89,12 @@ export class Watch implements AsyncDisposable {
   }
 
   /** Resolves once `holds` says yes, now or after any change. */
-  async until(holds: (state: WatchState) => boolean, expected: string, withinMs: number, signal?: AbortSignal): Promise<void> {
+  async until(
+    holds: (state: WatchState) => boolean,
+    expected: string,
+    withinMs: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (holds(this.state)) return;
     using limit = deadline(withinMs, expected, signal);
     try {
@@ -117,7 +129,11 @@ export class Watch implements AsyncDisposable {
     this.#sink.record({ kind: "session", path, sid, state: state === "GONE" ? "gone" : state, device }, at);
   }
 
-  #socket(node: NodeName, [local = "", remote = "", state = "", sendQueue = "0", receiveQueue = "0", orphan = "0"]: readonly string[], at: bigint): void {
+  #socket(
+    node: NodeName,
+    [local = "", remote = "", state = "", sendQueue = "0", receiveQueue = "0", orphan = "0"]: readonly string[],
+    at: bigint,
+  ): void {
     const path = pathOfAddress(local);
     if (path === undefined) return;
     const key = `${node} ${local} ${remote}`;
@@ -134,9 +150,23 @@ export class Watch implements AsyncDisposable {
     if (state === "GONE") this.#sockets.delete(key);
     else this.#sockets.set(key, socket);
     // Receive queues come and go with every command; the history is told of what lasts.
-    if (known !== undefined && known.state === state && known.orphan === socket.orphan && known.sendQueueBytes === socket.sendQueueBytes) return;
+    if (
+      known !== undefined &&
+      known.state === state &&
+      known.orphan === socket.orphan &&
+      known.sendQueueBytes === socket.sendQueueBytes
+    )
+      return;
     this.#sink.record(
-      { kind: "socket", node, path, local, state: state === "GONE" ? "gone" : state, sendQueueBytes: socket.sendQueueBytes, orphan: socket.orphan },
+      {
+        kind: "socket",
+        node,
+        path,
+        local,
+        state: state === "GONE" ? "gone" : state,
+        sendQueueBytes: socket.sendQueueBytes,
+        orphan: socket.orphan,
+      },
       at,
     );
   }

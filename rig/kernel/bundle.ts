@@ -11,11 +11,11 @@ import { RigError } from "../core/errors.ts";
 import { run, runOk } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { NODE_NAMES } from "../core/names.ts";
-import { compileGuestProgram } from "../image/guest-program.ts";
 import { definitionFile } from "../image/definition.ts";
+import { compileGuestProgram } from "../image/guest-program.ts";
 import { type BzImage, parseBzImage } from "./bzimage.ts";
 import { type CpioEntry, cpioArchive, directory, file } from "./cpio.ts";
-import { BOOT_MODULES, LAB_MODULES, parseModuleIndex, ROLE_MODULES, moduleName } from "./modules.ts";
+import { BOOT_MODULES, LAB_MODULES, moduleName, parseModuleIndex, ROLE_MODULES } from "./modules.ts";
 
 /** Raised when the way a bundle is made changes. */
 const RECIPE = "boot-bundle 4";
@@ -38,7 +38,11 @@ type Decompressor = (from: string, to: string, signal: AbortSignal | undefined) 
 const through =
   (...argv: readonly [string, ...string[]]): Decompressor =>
   async (from, to, signal) => {
-    await runOk(["sh", "-c", 'in=$1 out=$2; shift 2; exec "$@" < "$in" > "$out"', "sh", from, to, ...argv], "RIG_KERNEL_BUNDLE", { signal });
+    await runOk(
+      ["sh", "-c", 'in=$1 out=$2; shift 2; exec "$@" < "$in" > "$out"', "sh", from, to, ...argv],
+      "RIG_KERNEL_BUNDLE",
+      { signal },
+    );
   };
 
 const DECOMPRESS: Readonly<Record<BzImage["compression"], Decompressor>> = {
@@ -56,7 +60,11 @@ const unpackImage = async (image: BzImage, building: string, signal: AbortSignal
   await rm(packed);
   const head = (await readFile(vmlinux)).subarray(0, 20);
   if (head.toString("latin1", 0, 4) !== "\u007fELF" || head.readUInt16LE(18) !== 62) {
-    throw new RigError("RIG_KERNEL_BUNDLE", `The kernel ${image.release} is not for x86-64; other architectures are not supported yet.`, { blame: "usage" });
+    throw new RigError(
+      "RIG_KERNEL_BUNDLE",
+      `The kernel ${image.release} is not for x86-64; other architectures are not supported yet.`,
+      { blame: "usage" },
+    );
   }
 };
 
@@ -76,13 +84,18 @@ const modulesRoot = async (root: string, release: string): Promise<string> => {
     const found: readonly string[] = await readdir(path.join(base, "lib/modules")).catch(() => []);
     if (found.includes(release)) return base;
   }
-  throw new RigError("RIG_KERNEL_BUNDLE", `Expected modules of ${release} in the package; there are none.`, { blame: "environment" });
+  throw new RigError("RIG_KERNEL_BUNDLE", `Expected modules of ${release} in the package; there are none.`, {
+    blame: "environment",
+  });
 };
 
 const findImage = async (root: string): Promise<string> => {
   const names = await readdir(path.join(root, "boot")).catch(() => []);
   const image = names.find(name => name.startsWith("vmlinuz-"));
-  if (image === undefined) throw new RigError("RIG_KERNEL_BUNDLE", "Expected boot/vmlinuz-* in the kernel package; there is none.", { blame: "environment" });
+  if (image === undefined)
+    throw new RigError("RIG_KERNEL_BUNDLE", "Expected boot/vmlinuz-* in the kernel package; there is none.", {
+      blame: "environment",
+    });
   return path.join(root, "boot", image);
 };
 
@@ -94,21 +107,34 @@ const buildFrom = async (root: string, building: string, log: Log, signal: Abort
   const base = await modulesRoot(root, image.release);
   const tree = path.join(base, "lib/modules", image.release);
   await runOk(["depmod", "-b", base, image.release], "RIG_KERNEL_BUNDLE", { signal });
-  const index = parseModuleIndex(await readFile(path.join(tree, "modules.dep"), "utf8"), await readFile(path.join(tree, "modules.softdep"), "utf8"));
+  const index = parseModuleIndex(
+    await readFile(path.join(tree, "modules.dep"), "utf8"),
+    await readFile(path.join(tree, "modules.softdep"), "utf8"),
+  );
 
   const initFile = path.join(building, "init");
   await compileGuestProgram("init.c", initFile, log, signal);
-  const entries: CpioEntry[] = [directory("dev"), directory("proc"), directory("sys"), directory("m"), directory("lab", 0o700)];
+  const entries: CpioEntry[] = [
+    directory("dev"),
+    directory("proc"),
+    directory("sys"),
+    directory("m"),
+    directory("lab", 0o700),
+  ];
   for (const dir of ["lower", "rw", "new"]) entries.push(directory(dir));
   entries.push(file("init", await readFile(initFile), 0o755));
   await rm(initFile);
-  const lists = { boot: index.resolve(BOOT_MODULES), ...Object.fromEntries(NODE_NAMES.map(node => [node, index.resolve(ROLE_MODULES[node])])) };
+  const lists = {
+    boot: index.resolve(BOOT_MODULES),
+    ...Object.fromEntries(NODE_NAMES.map(node => [node, index.resolve(ROLE_MODULES[node])])),
+  };
   const inInitramfs = new Set<string>();
   for (const [list, files] of Object.entries(lists)) {
     entries.push(file(`m/${list}.list`, files.map(name => `${moduleName(name)}.ko\n`).join("")));
     for (const name of files) inInitramfs.add(name);
   }
-  for (const name of inInitramfs) entries.push(file(`m/${moduleName(name)}.ko`, await readModule(path.join(tree, name), signal)));
+  for (const name of inInitramfs)
+    entries.push(file(`m/${moduleName(name)}.ko`, await readModule(path.join(tree, name), signal)));
   await writeFile(path.join(building, "initramfs.cpio"), cpioArchive(entries));
 
   const disk = path.join(building, "disk", "lib/modules", image.release);
@@ -122,15 +148,36 @@ const buildFrom = async (root: string, building: string, log: Log, signal: Abort
     if (text !== undefined) await writeFile(path.join(disk, name), text);
   }
   await run(["depmod", "-b", path.join(building, "disk"), image.release], { signal });
-  await runOk(["mkfs.erofs", "-T0", "-Enoinline_data", path.join(building, "modules.erofs"), path.join(building, "disk/lib/modules")], "RIG_KERNEL_BUNDLE", { signal });
+  await runOk(
+    [
+      "mkfs.erofs",
+      "-T0",
+      "-Enoinline_data",
+      path.join(building, "modules.erofs"),
+      path.join(building, "disk/lib/modules"),
+    ],
+    "RIG_KERNEL_BUNDLE",
+    { signal },
+  );
   await rm(path.join(building, "disk"), { recursive: true });
   const facts: BundleFacts = { release: image.release, sha256: await sha256File(imageFile) };
   await writeFile(path.join(building, "bundle.json"), `${JSON.stringify(facts, null, 2)}\n`);
 };
 
 /** The boot bundle of a kernel package. `name` is for messages. */
-export const bundleOfPackage = async (name: string, deb: string, debSha256: string, log: Log, signal?: AbortSignal): Promise<BootBundle> => {
-  const key = contentKey(RECIPE, debSha256, await readFile(definitionFile("guest", "init.c")), JSON.stringify([BOOT_MODULES, ROLE_MODULES, LAB_MODULES]));
+export const bundleOfPackage = async (
+  name: string,
+  deb: string,
+  debSha256: string,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<BootBundle> => {
+  const key = contentKey(
+    RECIPE,
+    debSha256,
+    await readFile(definitionFile("guest", "init.c")),
+    JSON.stringify([BOOT_MODULES, ROLE_MODULES, LAB_MODULES]),
+  );
   const dir = await cached({
     kind: "boot-bundle",
     key,
@@ -148,5 +195,11 @@ export const bundleOfPackage = async (name: string, deb: string, debSha256: stri
     },
   });
   const facts = JSON.parse(await readFile(path.join(dir, "bundle.json"), "utf8")) as BundleFacts;
-  return { ...facts, key, vmlinux: path.join(dir, "vmlinux"), initramfs: path.join(dir, "initramfs.cpio"), modules: path.join(dir, "modules.erofs") };
+  return {
+    ...facts,
+    key,
+    vmlinux: path.join(dir, "vmlinux"),
+    initramfs: path.join(dir, "initramfs.cpio"),
+    modules: path.join(dir, "modules.erofs"),
+  };
 };

@@ -30,13 +30,18 @@ export interface BzImage {
 }
 
 const bad = (file: string, why: string) =>
-  new RigError("RIG_KERNEL_BUNDLE", `${file}: expected an x86-64 Linux bzImage (boot protocol 2.08 or newer); ${why}.`, { blame: "environment" });
+  new RigError(
+    "RIG_KERNEL_BUNDLE",
+    `${file}: expected an x86-64 Linux bzImage (boot protocol 2.08 or newer); ${why}.`,
+    { blame: "environment" },
+  );
 
 /** Takes a bzImage apart. `file` is for messages. */
 export const parseBzImage = (image: Buffer, file: string): BzImage => {
   if (image.length < 0x1000) throw bad(file, `it has only ${image.length} bytes`);
   if (image.toString("latin1", MAGIC, MAGIC + 4) !== "HdrS") throw bad(file, "it has no HdrS mark");
-  if (image.readUInt16LE(VERSION) < 0x0208) throw bad(file, `its boot protocol is 0x${image.readUInt16LE(VERSION).toString(16)}`);
+  if (image.readUInt16LE(VERSION) < 0x0208)
+    throw bad(file, `its boot protocol is 0x${image.readUInt16LE(VERSION).toString(16)}`);
   const setup = ((image[SETUP_SECTS] ?? 0) || 4) * 512 + 512;
   const versionAt = image.readUInt16LE(KERNEL_VERSION) + 0x200;
   const release = image.toString("latin1", versionAt, Math.min(versionAt + 200, image.length)).split(/[ \0]/)[0] ?? "";
@@ -46,7 +51,8 @@ export const parseBzImage = (image: Buffer, file: string): BzImage => {
   if (length < 16 || start + length > image.length) throw bad(file, "it is cut short");
   const head = image.toString("hex", start, start + 6);
   const compression = MAGICS.find(([, magic]) => head.startsWith(magic))?.[0];
-  if (compression === undefined) throw bad(file, `its payload begins with ${head}, which is none of xz, zstd, gzip, lz4`);
+  if (compression === undefined)
+    throw bad(file, `its payload begins with ${head}, which is none of xz, zstd, gzip, lz4`);
   // The build appends the unpacked size (4 bytes) to every format but gzip, which has it at its end already.
   const end = start + length - (compression === "gzip" ? 0 : 4);
   return { release, compression, payload: image.subarray(start, end) };

@@ -30,21 +30,32 @@ export const parseCatalogue = (text: string, file: string): readonly CatalogueEn
   try {
     raw = parse(text);
   } catch (error) {
-    throw new RigError("RIG_USAGE", `${file} is not YAML: ${messageOf(error).split("\n")[0] ?? ""}`, { blame: "usage", cause: error });
+    throw new RigError("RIG_USAGE", `${file} is not YAML: ${messageOf(error).split("\n")[0] ?? ""}`, {
+      blame: "usage",
+      cause: error,
+    });
   }
   const parsed = catalogueSchema.safeParse(raw);
-  if (!parsed.success) throw new RigError("RIG_USAGE", `${file} is no kernel catalogue:\n${z.prettifyError(parsed.error)}`, { blame: "usage" });
+  if (!parsed.success)
+    throw new RigError("RIG_USAGE", `${file} is no kernel catalogue:\n${z.prettifyError(parsed.error)}`, {
+      blame: "usage",
+    });
   return Object.entries(parsed.data.kernels).map(([key, entry]) => ({ name: key, ...entry }));
 };
 
-export const loadCatalogue = async (): Promise<readonly CatalogueEntry[]> => parseCatalogue(await readFile(CATALOGUE_FILE, "utf8"), CATALOGUE_FILE);
+export const loadCatalogue = async (): Promise<readonly CatalogueEntry[]> =>
+  parseCatalogue(await readFile(CATALOGUE_FILE, "utf8"), CATALOGUE_FILE);
 
 /** The entry of that name, or RIG_UNKNOWN_KERNEL with the nearest name. */
 export const findKernel = (catalogue: readonly CatalogueEntry[], wanted: string): CatalogueEntry => {
   const entry = catalogue.find(candidate => candidate.name === wanted);
   if (entry !== undefined) return entry;
   const known = catalogue.map(candidate => candidate.name);
-  throw new RigError("RIG_UNKNOWN_KERNEL", `There is no kernel ${JSON.stringify(wanted.slice(0, 100))}. ${suggestion(wanted, known)} All of them: rig kernels`, {
-    blame: "usage",
-  });
+  throw new RigError(
+    "RIG_UNKNOWN_KERNEL",
+    `There is no kernel ${JSON.stringify(wanted.slice(0, 100))}. ${suggestion(wanted, known)} All of them: rig kernels`,
+    {
+      blame: "usage",
+    },
+  );
 };

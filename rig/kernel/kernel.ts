@@ -12,7 +12,11 @@ export interface Kernel {
 }
 
 /** Resolves a catalogue entry to a kernel: from the cache, or fetched and bundled. */
-export const resolveKernel = async (entry: CatalogueEntry, log: Log, options: { refresh?: boolean; signal?: AbortSignal | undefined } = {}): Promise<Kernel> => {
+export const resolveKernel = async (
+  entry: CatalogueEntry,
+  log: Log,
+  options: { refresh?: boolean; signal?: AbortSignal | undefined } = {},
+): Promise<Kernel> => {
   const pkg = await kernelPackage(entry, log, options);
   const bundle = await bundleOfPackage(entry.name, pkg.deb, pkg.sha256, log, options.signal);
   return {

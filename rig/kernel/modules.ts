@@ -4,7 +4,17 @@
  */
 
 /** Loaded by the guest's init before anything else: disks, network, root file system. */
-export const BOOT_MODULES = ["crc32c_generic", "virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "erofs", "overlay", "af_packet"];
+export const BOOT_MODULES = [
+  "crc32c_generic",
+  "virtio_pci",
+  "virtio_mmio",
+  "virtio_blk",
+  "virtio_net",
+  "virtio_rng",
+  "erofs",
+  "overlay",
+  "af_packet",
+];
 
 /** Loaded at boot on the node that needs them, to spare the modprobes later. */
 export const ROLE_MODULES = {
@@ -14,20 +24,72 @@ export const ROLE_MODULES = {
 
 /** On the modules disk for whoever asks by modprobe. A kernel need not have them all. */
 export const LAB_MODULES = [
-  "target_core_file", "target_core_user", "ib_isert", "scsi_debug", "null_blk", "nbd", "loop",
-  "dm_service_time", "dm_queue_length", "dm_flakey", "dm_delay", "dm_log_writes", "dm_crypt",
-  "sch_netem", "sch_tbf", "sch_ingress", "sch_prio", "cls_u32", "act_mirred", "act_gact",
-  "iptable_filter", "ip_tables", "nf_tables", "nft_compat", "nft_chain_nat", "nfnetlink", "nf_conntrack",
-  "xt_tcpudp", "xt_string", "xt_conntrack", "xt_statistic", "xt_bpf", "xt_length", "xt_u32", "xt_comment", "ipt_REJECT",
-  "rdma_rxe", "siw", "rdma_cm", "rdma_ucm", "ib_uverbs", "ib_umad", "ib_iser", "crc32_generic", "crc32_pclmul", "crc32c_intel",
-  "tcp_diag", "inet_diag", "udp_diag", "af_packet_diag", "ext4", "xfs", "squashfs", "fuse", "veth", "dummy",
-  "configfs", "softdog", "i6300esb",
+  "target_core_file",
+  "target_core_user",
+  "ib_isert",
+  "scsi_debug",
+  "null_blk",
+  "nbd",
+  "loop",
+  "dm_service_time",
+  "dm_queue_length",
+  "dm_flakey",
+  "dm_delay",
+  "dm_log_writes",
+  "dm_crypt",
+  "sch_netem",
+  "sch_tbf",
+  "sch_ingress",
+  "sch_prio",
+  "cls_u32",
+  "act_mirred",
+  "act_gact",
+  "iptable_filter",
+  "ip_tables",
+  "nf_tables",
+  "nft_compat",
+  "nft_chain_nat",
+  "nfnetlink",
+  "nf_conntrack",
+  "xt_tcpudp",
+  "xt_string",
+  "xt_conntrack",
+  "xt_statistic",
+  "xt_bpf",
+  "xt_length",
+  "xt_u32",
+  "xt_comment",
+  "ipt_REJECT",
+  "rdma_rxe",
+  "siw",
+  "rdma_cm",
+  "rdma_ucm",
+  "ib_uverbs",
+  "ib_umad",
+  "ib_iser",
+  "crc32_generic",
+  "crc32_pclmul",
+  "crc32c_intel",
+  "tcp_diag",
+  "inet_diag",
+  "udp_diag",
+  "af_packet_diag",
+  "ext4",
+  "xfs",
+  "squashfs",
+  "fuse",
+  "veth",
+  "dummy",
+  "configfs",
+  "softdog",
+  "i6300esb",
 ];
 
 const normal = (name: string): string => name.replaceAll("-", "_");
 
 /** The module's name from its file's path: `kernel/drivers/scsi/iscsi_tcp.ko.xz` is `iscsi_tcp`. */
-export const moduleName = (file: string): string => normal((file.split("/").at(-1) ?? "").replace(/\.ko(\.(xz|zst|gz))?$/, ""));
+export const moduleName = (file: string): string =>
+  normal((file.split("/").at(-1) ?? "").replace(/\.ko(\.(xz|zst|gz))?$/, ""));
 
 export interface ModuleIndex {
   /** Module files in the order in which they load, dependencies first; names that are unknown or built in are left out. */
@@ -46,12 +108,21 @@ export const parseModuleIndex = (dep: string, softdep: string): ModuleIndex => {
     const file = line.slice(0, colon);
     files.set(moduleName(file), file);
     // depmod lists dependencies so that the last loads first.
-    needs.set(moduleName(file), line.slice(colon + 1).split(" ").filter(Boolean).map(moduleName).toReversed());
+    needs.set(
+      moduleName(file),
+      line
+        .slice(colon + 1)
+        .split(" ")
+        .filter(Boolean)
+        .map(moduleName)
+        .toReversed(),
+    );
   }
   const before = new Map<string, readonly string[]>();
   for (const line of softdep.split("\n")) {
     const match = /^softdep (\S+) pre: (.*?)(?: post:.*)?$/.exec(line);
-    if (match?.[1] !== undefined && match[2] !== undefined) before.set(normal(match[1]), match[2].split(" ").filter(Boolean).map(normal));
+    if (match?.[1] !== undefined && match[2] !== undefined)
+      before.set(normal(match[1]), match[2].split(" ").filter(Boolean).map(normal));
   }
   const resolve = (names: readonly string[]): readonly string[] => {
     const seen = new Set<string>();

@@ -40,7 +40,8 @@ const readPointer = async (entry: CatalogueEntry): Promise<Pointer | undefined> 
   }
 };
 
-const debIn = async (dir: string): Promise<string | undefined> => (await readdir(dir)).filter(name => name.endsWith(".deb")).map(name => path.join(dir, name))[0];
+const debIn = async (dir: string): Promise<string | undefined> =>
+  (await readdir(dir)).filter(name => name.endsWith(".deb")).map(name => path.join(dir, name))[0];
 
 /** The kernel package in the cache, without asking the archive; undefined if it is not there or is damaged. */
 export const cachedKernelPackage = async (entry: CatalogueEntry): Promise<KernelPackage | undefined> => {
@@ -57,7 +58,11 @@ export const imageBehind = (facts: PackageFacts): string | undefined =>
     .map(dependency => dependency.trim().split(" ")[0] ?? "")
     .find(dependency => /^linux-image-[0-9]/.test(dependency));
 
-const fetchPackage = async (entry: CatalogueEntry, log: Log, signal: AbortSignal | undefined): Promise<KernelPackage> => {
+const fetchPackage = async (
+  entry: CatalogueEntry,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<KernelPackage> => {
   const aptDir = path.join(cacheDir(), "apt", entry.name);
   await mkdir(aptDir, { recursive: true });
   log.say(`Fetching the kernel ${entry.name}: ${entry.package} from ${entry.suites.join(", ")}.`);
@@ -65,7 +70,12 @@ const fetchPackage = async (entry: CatalogueEntry, log: Log, signal: AbortSignal
   const meta = await showPackage(apt, entry.package, signal);
   const real = imageBehind(meta);
   const facts = real === undefined ? meta : await showPackage(apt, real, signal);
-  const pointer = pointerSchema.parse({ package: facts["Package"], version: facts["Version"], sha256: facts["SHA256"], suites: [...entry.suites] });
+  const pointer = pointerSchema.parse({
+    package: facts["Package"],
+    version: facts["Version"],
+    sha256: facts["SHA256"],
+    suites: [...entry.suites],
+  });
   const dir = await cached({
     kind: "kernel-package",
     key: keyOf(pointer),
@@ -74,11 +84,18 @@ const fetchPackage = async (entry: CatalogueEntry, log: Log, signal: AbortSignal
     log,
     signal,
     build: async building => {
-      await runOk(["apt-get", ...apt.options, "download", `${pointer.package}=${pointer.version}`], "RIG_KERNEL_FETCH", { cwd: building, signal });
+      await runOk(
+        ["apt-get", ...apt.options, "download", `${pointer.package}=${pointer.version}`],
+        "RIG_KERNEL_FETCH",
+        { cwd: building, signal },
+      );
     },
   });
   const deb = await debIn(dir);
-  if (deb === undefined) throw new RigError("RIG_KERNEL_FETCH", `apt fetched ${pointer.package} but left no .deb in ${dir}.`, { blame: "environment" });
+  if (deb === undefined)
+    throw new RigError("RIG_KERNEL_FETCH", `apt fetched ${pointer.package} but left no .deb in ${dir}.`, {
+      blame: "environment",
+    });
   const file = pointerFile(entry);
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(`${file}.${process.pid}`, `${JSON.stringify(pointer, null, 2)}\n`);
@@ -87,12 +104,22 @@ const fetchPackage = async (entry: CatalogueEntry, log: Log, signal: AbortSignal
 };
 
 /** The kernel package: the cached one, or the newest one of the archive where none is cached or `refresh` is asked for. */
-export const kernelPackage = async (entry: CatalogueEntry, log: Log, options: { refresh?: boolean; signal?: AbortSignal | undefined } = {}): Promise<KernelPackage> => {
+export const kernelPackage = async (
+  entry: CatalogueEntry,
+  log: Log,
+  options: { refresh?: boolean; signal?: AbortSignal | undefined } = {},
+): Promise<KernelPackage> => {
   const { signal } = options;
   if (options.refresh !== true) {
     const known = await cachedKernelPackage(entry);
     if (known !== undefined) return known;
   }
-  await using _lock = await acquireLock(pointerFile(entry), { signal, onWait: () => log.say(`Another process is fetching ${entry.name}; waiting for it.`) });
-  return (options.refresh === true ? undefined : await cachedKernelPackage(entry)) ?? (await fetchPackage(entry, log, signal));
+  await using _lock = await acquireLock(pointerFile(entry), {
+    signal,
+    onWait: () => log.say(`Another process is fetching ${entry.name}; waiting for it.`),
+  });
+  return (
+    (options.refresh === true ? undefined : await cachedKernelPackage(entry)) ??
+    (await fetchPackage(entry, log, signal))
+  );
 };

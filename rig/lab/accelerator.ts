@@ -29,12 +29,38 @@ BOOT_SECTOR.set([0x55, 0xaa], 510);
 const EXPECTED_STATUS = 0x2a * 2 + 1;
 const LIMIT_MS = 8000;
 
-const storedSchema = z.strictObject({ key: z.string(), accelerator: z.enum(["kvm", "tcg"]), why: z.string(), qemu: z.string() });
+const storedSchema = z.strictObject({
+  key: z.string(),
+  accelerator: z.enum(["kvm", "tcg"]),
+  why: z.string(),
+  qemu: z.string(),
+});
 
-const probeArgv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "16", "-nodefaults", "-display", "none", "-no-reboot",
-  "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-drive", "file=/probe/boot.img,format=raw,if=ide"]; // prettier-ignore
+const probeArgv = [
+  "qemu-system-x86_64",
+  "-accel",
+  "kvm",
+  "-cpu",
+  "host",
+  "-m",
+  "16",
+  "-nodefaults",
+  "-display",
+  "none",
+  "-no-reboot",
+  "-device",
+  "isa-debug-exit,iobase=0xf4,iosize=1",
+  "-drive",
+  "file=/probe/boot.img,format=raw,if=ide",
+]; // prettier-ignore
 
-const runOnce = async (docker: Docker, image: NodeImage, argv: readonly string[], kvm: boolean, dir: string): Promise<{ status: number; said: string }> => {
+const runOnce = async (
+  docker: Docker,
+  image: NodeImage,
+  argv: readonly string[],
+  kvm: boolean,
+  dir: string,
+): Promise<{ status: number; said: string }> => {
   const container = await docker.createContainer({
     Image: image.tag,
     Entrypoint: [],
@@ -50,9 +76,15 @@ const runOnce = async (docker: Docker, image: NodeImage, argv: readonly string[]
   try {
     await container.start();
     using limit = deadline(LIMIT_MS, "the probe guest to answer");
-    const ended = (await orAbort(container.wait() as Promise<{ StatusCode: number }>, limit));
+    const ended = await orAbort(container.wait() as Promise<{ StatusCode: number }>, limit);
     const raw = await container.logs({ stdout: true, stderr: true, tail: 5 });
-    return { status: ended.StatusCode, said: Buffer.from(raw).toString("latin1").replaceAll(/[^\x20-\x7e\n]/g, "").trim() };
+    return {
+      status: ended.StatusCode,
+      said: Buffer.from(raw)
+        .toString("latin1")
+        .replaceAll(/[^\x20-\x7e\n]/g, "")
+        .trim(),
+    };
   } finally {
     await container.remove({ force: true }).catch(() => undefined);
   }
@@ -69,7 +101,11 @@ const probe = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoic
     try {
       const answer = await runOnce(docker, image, probeArgv, true, dir);
       if (answer.status === EXPECTED_STATUS) return { accelerator: "kvm", why: "/dev/kvm runs a guest", qemu };
-      return { accelerator: "tcg", why: `/dev/kvm is there but QEMU ended with status ${answer.status}: ${answer.said.split("\n")[0]?.slice(0, 160) ?? ""}`, qemu };
+      return {
+        accelerator: "tcg",
+        why: `/dev/kvm is there but QEMU ended with status ${answer.status}: ${answer.said.split("\n")[0]?.slice(0, 160) ?? ""}`,
+        qemu,
+      };
     } catch (error) {
       return { accelerator: "tcg", why: `/dev/kvm is there but its guest did not answer: ${messageOf(error)}`, qemu };
     }
@@ -95,6 +131,7 @@ export const chooseAccelerator = async (docker: Docker, image: NodeImage): Promi
     await writeFile(`${file}.${process.pid}`, JSON.stringify({ key, ...choice }));
     await rename(`${file}.${process.pid}`, file);
   }
-  if (process.env["RIG_ACCEL"] === "tcg" && choice.accelerator === "kvm") return { ...choice, accelerator: "tcg", why: "RIG_ACCEL=tcg" };
+  if (process.env["RIG_ACCEL"] === "tcg" && choice.accelerator === "kvm")
+    return { ...choice, accelerator: "tcg", why: "RIG_ACCEL=tcg" };
   return choice;
 };

@@ -2,8 +2,9 @@
  * A node's container: NET_ADMIN, /dev/net/tun and, where it works, /dev/kvm; nothing else. Its first process is the
  * microVM. Commands in it (faults on its network namespace) go through `exec`.
  */
-import type Docker from "dockerode";
+
 import { PassThrough } from "node:stream";
+import type Docker from "dockerode";
 import { deadline, monotonicMs, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 import type { ExecResult } from "../core/exec.ts";
@@ -76,7 +77,12 @@ export class Container {
       const made = new Container(docker, container, request.name);
       try {
         for (const network of Object.values(networks)) {
-          await docker.getNetwork(network.id).connect({ Container: container.id, EndpointConfig: { IPAMConfig: { IPv4Address: network.address(node) } } });
+          await docker
+            .getNetwork(network.id)
+            .connect({
+              Container: container.id,
+              EndpointConfig: { IPAMConfig: { IPv4Address: network.address(node) } },
+            });
         }
       } catch (error) {
         await made.remove();
@@ -84,10 +90,14 @@ export class Container {
       }
       return made;
     } catch (error) {
-      throw new RigError("RIG_LAB_CONTAINER", `Docker could not make the container ${request.name}: ${messageOf(error)}. Look with: rig doctor`, {
-        blame: "environment",
-        cause: error,
-      });
+      throw new RigError(
+        "RIG_LAB_CONTAINER",
+        `Docker could not make the container ${request.name}: ${messageOf(error)}. Look with: rig doctor`,
+        {
+          blame: "environment",
+          cause: error,
+        },
+      );
     }
   }
 
@@ -99,12 +109,18 @@ export class Container {
       const address = facts.NetworkSettings.Networks["bridge"]?.IPAddress ?? "";
       if (address !== "") return address;
     } catch (error) {
-      throw new RigError("RIG_LAB_CONTAINER", `The container ${this.name} did not start: ${messageOf(error)}. Look with: rig doctor`, {
-        blame: "environment",
-        cause: error,
-      });
+      throw new RigError(
+        "RIG_LAB_CONTAINER",
+        `The container ${this.name} did not start: ${messageOf(error)}. Look with: rig doctor`,
+        {
+          blame: "environment",
+          cause: error,
+        },
+      );
     }
-    throw new RigError("RIG_LAB_CONTAINER", `The container ${this.name} ended at once:\n${await this.logs()}`, { blame: "environment" });
+    throw new RigError("RIG_LAB_CONTAINER", `The container ${this.name} ended at once:\n${await this.logs()}`, {
+      blame: "environment",
+    });
   }
 
   /** Resolves with the exit status when the container has ended. */
@@ -118,16 +134,28 @@ export class Container {
     try {
       const raw = await this.#container.logs({ stdout: true, stderr: true, tail: 20 });
       // Without a terminal, Docker puts an 8-byte header before each chunk.
-      return lastLines(Buffer.from(raw).toString("latin1").replaceAll(/[\u0000-\u0009\u000b-\u001f]/g, ""), 10);
+      return lastLines(
+        Buffer.from(raw)
+          .toString("latin1")
+          .replaceAll(/[\u0000-\u0009\u000b-\u001f]/g, ""),
+        10,
+      );
     } catch {
       return "  (no log)";
     }
   }
 
   /** Runs a command in the container's namespaces. */
-  async exec(argv: readonly string[], options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {}): Promise<ExecResult> {
+  async exec(
+    argv: readonly string[],
+    options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<ExecResult> {
     const started = monotonicMs();
-    using limit = deadline(options.timeoutMs ?? 15_000, `"${argv.join(" ").slice(0, 120)}" in the container ${this.name} to end`, options.signal);
+    using limit = deadline(
+      options.timeoutMs ?? 15_000,
+      `"${argv.join(" ").slice(0, 120)}" in the container ${this.name} to end`,
+      options.signal,
+    );
     const exec = await orAbort(this.#container.exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true }), limit);
     const stream = await orAbort(exec.start({ hijack: true, stdin: false }), limit);
     const texts = { stdout: "", stderr: "" };
@@ -152,7 +180,10 @@ export class Container {
   }
 
   /** As `exec`; a command that fails is an error that quotes what it said. */
-  async execOk(argv: readonly string[], options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {}): Promise<ExecResult> {
+  async execOk(
+    argv: readonly string[],
+    options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<ExecResult> {
     const result = await this.exec(argv, options);
     if (result.exitCode === 0) return result;
     throw new RigError(

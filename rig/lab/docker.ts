@@ -55,15 +55,26 @@ export const ensureDocker = async (log: Log, signal?: AbortSignal): Promise<Dock
   if (first === undefined) return docker;
   const advice = "Run: make setup (as root), or start Docker and look with: rig doctor";
   if (process.env["DOCKER_HOST"] !== undefined) {
-    throw new RigError("RIG_NO_DOCKER", `No Docker daemon answers at DOCKER_HOST=${process.env["DOCKER_HOST"]} (${messageOf(first)}). ${advice}`, {
-      blame: "environment",
-    });
+    throw new RigError(
+      "RIG_NO_DOCKER",
+      `No Docker daemon answers at DOCKER_HOST=${process.env["DOCKER_HOST"]} (${messageOf(first)}). ${advice}`,
+      {
+        blame: "environment",
+      },
+    );
   }
   if (process.getuid?.() !== 0) {
-    throw new RigError("RIG_NO_DOCKER", `No Docker daemon answers (${messageOf(first)}), and only root can start one. ${advice}`, { blame: "environment" });
+    throw new RigError(
+      "RIG_NO_DOCKER",
+      `No Docker daemon answers (${messageOf(first)}), and only root can start one. ${advice}`,
+      { blame: "environment" },
+    );
   }
   const installed = ["/usr/sbin/dockerd", "/usr/bin/dockerd", "/usr/local/bin/dockerd"].some(file => existsSync(file));
-  if (!installed) throw new RigError("RIG_NO_DOCKER", `No Docker daemon answers and dockerd is not installed. ${advice}`, { blame: "environment" });
+  if (!installed)
+    throw new RigError("RIG_NO_DOCKER", `No Docker daemon answers and dockerd is not installed. ${advice}`, {
+      blame: "environment",
+    });
   const where = await startDaemon(log, signal);
   try {
     await poll(async () => ((await pingError(docker)) === undefined ? true : undefined), {
@@ -74,7 +85,10 @@ export const ensureDocker = async (log: Log, signal?: AbortSignal): Promise<Dock
     });
   } catch (error) {
     signal?.throwIfAborted();
-    throw new RigError("RIG_NO_DOCKER", `The Docker daemon was started but does not answer. Look at: ${where}`, { blame: "environment", cause: error });
+    throw new RigError("RIG_NO_DOCKER", `The Docker daemon was started but does not answer. Look at: ${where}`, {
+      blame: "environment",
+      cause: error,
+    });
   }
   return docker;
 };

@@ -6,9 +6,9 @@ import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type Docker from "dockerode";
+import { requireSpace } from "../core/cache.ts";
 import { monotonicMs } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
-import { requireSpace } from "../core/cache.ts";
 import { NODE_NAMES, type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 import { labsDir } from "../core/paths.ts";
 import { Scope } from "../core/scope.ts";
@@ -21,8 +21,8 @@ import type { AcceleratorChoice } from "./accelerator.ts";
 import { Console } from "./console.ts";
 import { Container } from "./container.ts";
 import { makeClientKey, makeHostKey } from "./keys.ts";
-import { thisOwner, type LabLabels } from "./labels.ts";
 import { type KeptNode, writeLabFile } from "./lab-file.ts";
+import { type LabLabels, thisOwner } from "./labels.ts";
 import { createNetwork, type LabNetwork, removeNetwork } from "./network.ts";
 import type { Node } from "./node.ts";
 import { qemuArgv, SSH_PORT } from "./qemu-argv.ts";
@@ -66,7 +66,8 @@ export interface Lab extends AsyncDisposable {
 }
 
 const MEMORY_MIB = 384;
-const CPUS = 2;
+/** One for each: two nodes share a small machine, and without KVM a second CPU costs a second of boot. */
+const CPUS = 1;
 const BOOT_MS = 60_000;
 
 interface NodeParts {
@@ -99,8 +100,10 @@ const bootNode = async (name: NodeName, parts: NodeParts): Promise<{ node: Node;
     await disk.truncate(request.backingMiB * 2 ** 20);
   }
 
-  const consoleLog = await Console.listen(path.join(dir, "console.sock"), path.join(request.artefacts, `console-${name}.log`), (line, at) =>
-    sink.record({ kind: "console", node: name, line }, at),
+  const consoleLog = await Console.listen(
+    path.join(dir, "console.sock"),
+    path.join(request.artefacts, `console-${name}.log`),
+    (line, at) => sink.record({ kind: "console", node: name, line }, at),
   );
   scope.defer(`console of ${name}`, () => consoleLog[Symbol.asyncDispose]());
   const container = await Container.create(host.docker, {
@@ -108,11 +111,22 @@ const bootNode = async (name: NodeName, parts: NodeParts): Promise<{ node: Node;
     image: host.image.tag,
     node: name,
     labels: parts.labels,
-    argv: qemuArgv({ node: name, accelerator: host.accelerator.accelerator, memoryMiB: MEMORY_MIB, cpus: CPUS, disk: name === "target", capture: true }),
+    argv: qemuArgv({
+      node: name,
+      accelerator: host.accelerator.accelerator,
+      memoryMiB: MEMORY_MIB,
+      cpus: CPUS,
+      disk: name === "target",
+      capture: true,
+    }),
     accelerator: host.accelerator.accelerator,
     memoryMiB: MEMORY_MIB,
     networks: parts.networks,
-    binds: [`${dir}:/lab`, `${path.dirname(kernel.bundle.vmlinux)}:/bundle:ro`, `${host.root.image}:/guest/root.erofs:ro`],
+    binds: [
+      `${dir}:/lab`,
+      `${path.dirname(kernel.bundle.vmlinux)}:/bundle:ro`,
+      `${host.root.image}:/guest/root.erofs:ro`,
+    ],
   });
   scope.defer(`container of ${name}`, () => container.remove());
   const started = monotonicMs();
@@ -131,13 +145,31 @@ const bootNode = async (name: NodeName, parts: NodeParts): Promise<{ node: Node;
   const qmp = await Qmp.connect(path.join(dir, "qmp.sock"), () => undefined, limitMs, signal);
   scope.defer(`QMP of ${name}`, () => qmp[Symbol.asyncDispose]());
   try {
-    const line = await consoleLog.waitFor(/rig-init: (up|cannot go on)/, limitMs, `the ${name} to boot ${kernel.bundle.release}`, signal);
+    const line = await consoleLog.waitFor(
+      /rig-init: (up|cannot go on)/,
+      limitMs,
+      `the ${name} to boot ${kernel.bundle.release}`,
+      signal,
+    );
     if (!line.endsWith("up")) throw new RigError("RIG_LAB_BOOT", `The init of the ${name} gave up.`);
   } catch (error) {
     request.signal?.throwIfAborted();
-    throw new RigError("RIG_LAB_BOOT", `${messageOf(error)} The end of its console:\n${consoleLog.tail(8).map(line => `  ${line}`).join("\n")}`, { cause: error });
+    throw new RigError(
+      "RIG_LAB_BOOT",
+      `${messageOf(error)} The end of its console:\n${consoleLog
+        .tail(8)
+        .map(line => `  ${line}`)
+        .join("\n")}`,
+      { cause: error },
+    );
   }
-  const target = { name, host: address, port: SSH_PORT, clientKey: parts.client.clientKey, hostPublic: hostKeys.hostPublic };
+  const target = {
+    name,
+    host: address,
+    port: SSH_PORT,
+    clientKey: parts.client.clientKey,
+    hostPublic: hostKeys.hostPublic,
+  };
   const ssh = await Ssh.connect(target, limitMs, signal);
   scope.defer(`ssh of ${name}`, () => ssh[Symbol.asyncDispose]());
   const version = (await ssh.execOk(["uname", "-v"], { signal })).stdout.trim();
@@ -145,7 +177,13 @@ const bootNode = async (name: NodeName, parts: NodeParts): Promise<{ node: Node;
   sink.record({ kind: "node", node: name, state: "up", detail: `${version} after ${Math.round(bootMs)} ms` });
   return {
     node: { name, container, console: consoleLog, qmp, ssh, address, version, bootMs },
-    kept: { name, address, port: SSH_PORT, container: container.id, hostPublic: hostKeys.hostPublic.toString("base64") },
+    kept: {
+      name,
+      address,
+      port: SSH_PORT,
+      container: container.id,
+      hostPublic: hostKeys.hostPublic.toString("base64"),
+    },
   };
 };
 
@@ -153,7 +191,9 @@ const bootNode = async (name: NodeName, parts: NodeParts): Promise<{ node: Node;
 const collect = async (from: string, to: string): Promise<void> => {
   for (const node of NODE_NAMES) {
     for (const name of PATH_NAMES) {
-      await copyFile(path.join(from, node, `path-${name}.pcap`), path.join(to, `path-${name}-${node}.pcap`)).catch(() => undefined);
+      await copyFile(path.join(from, node, `path-${name}.pcap`), path.join(to, `path-${name}-${node}.pcap`)).catch(
+        () => undefined,
+      );
     }
   }
 };
@@ -173,7 +213,13 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
     await mkdir(labDir, { mode: 0o700 });
     const client = makeClientKey();
     const kept: KeptNode[] = [];
-    await writeLabFile(labDir, { labels, clientKey: client.clientKey, kernel: request.kernel.name, keep: false, nodes: kept });
+    await writeLabFile(labDir, {
+      labels,
+      clientKey: client.clientKey,
+      kernel: request.kernel.name,
+      keep: false,
+      nodes: kept,
+    });
     const networks = Object.fromEntries(
       await Promise.all(
         PATH_NAMES.map(async name => {
@@ -199,7 +245,13 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
     const booted = await Promise.all(NODE_NAMES.map(name => bootNode(name, parts)));
     const nodes = Object.fromEntries(booted.map(({ node }) => [node.name, node])) as Record<NodeName, Node>;
     kept.push(...booted.map(item => item.kept));
-    await writeLabFile(labDir, { labels, clientKey: client.clientKey, kernel: request.kernel.name, keep: false, nodes: kept });
+    await writeLabFile(labDir, {
+      labels,
+      clientKey: client.clientKey,
+      kernel: request.kernel.name,
+      keep: false,
+      nodes: kept,
+    });
     const close = () => {
       closing = true;
       return scope.close();
@@ -212,7 +264,13 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
       backing: path.join(labDir, "target", "backing.img"),
       nodeLost: lost.signal,
       keep: async () => {
-        await writeLabFile(labDir, { labels, clientKey: client.clientKey, kernel: request.kernel.name, keep: true, nodes: kept });
+        await writeLabFile(labDir, {
+          labels,
+          clientKey: client.clientKey,
+          kernel: request.kernel.name,
+          keep: true,
+          nodes: kept,
+        });
         await collect(labDir, request.artefacts);
         closing = true;
         scope.release();

@@ -22,7 +22,8 @@ const SUBNETS = 8192;
 const TRIES = 64;
 
 /** The address of host number `host` in subnet number `index`. */
-export const subnetAddress = (index: number, host: number): string => `10.213.${Math.floor(index / 32)}.${(index % 32) * 8 + host}`;
+export const subnetAddress = (index: number, host: number): string =>
+  `10.213.${Math.floor(index / 32)}.${(index % 32) * 8 + host}`;
 
 /** Makes a network; where its subnet is in use, by Docker or by the machine, another one is tried. */
 export const createNetwork = async (docker: Docker, name: string, labels: LabLabels): Promise<LabNetwork> => {
@@ -35,7 +36,10 @@ export const createNetwork = async (docker: Docker, name: string, labels: LabLab
         CheckDuplicate: true,
         Driver: "bridge",
         Labels: labelsOf(labels),
-        IPAM: { Driver: "default", Config: [{ Subnet: `${subnetAddress(index, 0)}/29`, Gateway: subnetAddress(index, 1) }] },
+        IPAM: {
+          Driver: "default",
+          Config: [{ Subnet: `${subnetAddress(index, 0)}/29`, Gateway: subnetAddress(index, 1) }],
+        },
         Options: { "com.docker.network.bridge.enable_ip_masquerade": "false" },
       });
       return { id: network.id, name, address: node => subnetAddress(index, NODE_NUMBER[node] + 1) };
@@ -44,10 +48,14 @@ export const createNetwork = async (docker: Docker, name: string, labels: LabLab
       if (!/overlap|in use|conflict/i.test(messageOf(error))) break;
     }
   }
-  throw new RigError("RIG_LAB_NETWORK", `Docker could not make the network ${name}: ${messageOf(last)}. Look at what is left over with: rig reap --dry-run`, {
-    blame: "environment",
-    cause: last,
-  });
+  throw new RigError(
+    "RIG_LAB_NETWORK",
+    `Docker could not make the network ${name}: ${messageOf(last)}. Look at what is left over with: rig reap --dry-run`,
+    {
+      blame: "environment",
+      cause: last,
+    },
+  );
 };
 
 /** Removes a network; one that is gone already is no error. */

@@ -21,5 +21,9 @@ export interface Node {
 }
 
 /** Runs a shell script in a guest: `-eu`, its text on standard input, its arguments as `$1` ... */
-export const script = (node: Node, text: string, args: readonly string[] = [], options: RemoteOptions = {}): Promise<ExecResult> =>
-  node.ssh.execOk(["sh", "-eu", "-s", "--", ...args], { ...options, input: text });
+export const script = (
+  node: Node,
+  text: string,
+  args: readonly string[] = [],
+  options: RemoteOptions = {},
+): Promise<ExecResult> => node.ssh.execOk(["sh", "-eu", "-s", "--", ...args], { ...options, input: text });

@@ -26,7 +26,8 @@ export const NODE_NUMBER: Readonly<Record<NodeName, number>> = { target: 2, init
 const PATH_NUMBER: Readonly<Record<PathName, number>> = { a: 1, b: 2 };
 
 /** A guest's address on a path, 10.PATH.0.NODE. */
-export const guestAddress = (node: NodeName, path: PathName): string => `10.${PATH_NUMBER[path]}.0.${NODE_NUMBER[node]}`;
+export const guestAddress = (node: NodeName, path: PathName): string =>
+  `10.${PATH_NUMBER[path]}.0.${NODE_NUMBER[node]}`;
 
 /** The path that a guest address belongs to. */
 export const pathOfAddress = (address: string): PathName | undefined =>
@@ -55,20 +56,32 @@ const KERNEL_PARAMETERS = [
 const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
 
 /** A guest NIC's hardware address: 52:54:00:00:LINK:NODE, link 0 being management. */
-export const guestMac = (node: NodeName, link: number): string => `52:54:00:00:${hex2(link)}:${hex2(NODE_NUMBER[node])}`;
+export const guestMac = (node: NodeName, link: number): string =>
+  `52:54:00:00:${hex2(link)}:${hex2(NODE_NUMBER[node])}`;
 
 export const qemuArgv = (vm: MicroVm): readonly string[] => {
   const { node } = vm;
   const addresses = PATH_NAMES.map(path => `${guestDevice(path)}:${guestAddress(node, path)}/24`);
-  const append = [...KERNEL_PARAMETERS, `rig.node=${node}`, `rig.addr=${["eth0:10.0.2.15/24", ...addresses].join(",")}`, "rig.gateway=10.0.2.2"];
+  const append = [
+    ...KERNEL_PARAMETERS,
+    `rig.node=${node}`,
+    `rig.addr=${["eth0:10.0.2.15/24", ...addresses].join(",")}`,
+    "rig.gateway=10.0.2.2",
+  ];
   const drive = (id: string, file: string, more: string) => [
     "-drive",
     `id=${id},file=${file},if=none,format=raw,${more}`,
     "-device",
     `virtio-blk-pci,drive=${id}`,
   ];
-  const nic = (id: string, link: number) => ["-device", `virtio-net-pci,netdev=${id},romfile=,mac=${guestMac(node, link)}`];
-  const forwards = [`hostfwd=tcp::${SSH_PORT}-:22`, ...(node === "initiator" ? [`hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`] : [])];
+  const nic = (id: string, link: number) => [
+    "-device",
+    `virtio-net-pci,netdev=${id},romfile=,mac=${guestMac(node, link)}`,
+  ];
+  const forwards = [
+    `hostfwd=tcp::${SSH_PORT}-:22`,
+    ...(node === "initiator" ? [`hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`] : []),
+  ];
   // PCI slots are filled in the order given here, and Linux names devices in the order of the slots.
   const disks = [
     drive("root", "/guest/root.erofs", "readonly=on,file.locking=off"),
@@ -77,7 +90,11 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
   ];
   const nics = [
     ["-netdev", `user,id=mgmt,restrict=on,ipv6=off,${forwards.join(",")}`, ...nic("mgmt", 0)],
-    ...PATH_NAMES.map(path => ["-netdev", `tap,id=${path},ifname=tap-${path},script=no,downscript=no`, ...nic(path, PATH_NUMBER[path])]),
+    ...PATH_NAMES.map(path => [
+      "-netdev",
+      `tap,id=${path},ifname=tap-${path},script=no,downscript=no`,
+      ...nic(path, PATH_NUMBER[path]),
+    ]),
   ];
   return [
     "qemu-system-x86_64",
@@ -87,10 +104,20 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
     ...["-smp", String(vm.cpus), "-m", String(vm.memoryMiB)],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-kernel", "/bundle/vmlinux", "-initrd", "/lab/initramfs.cpio", "-append", append.join(" ")],
-    ...["-chardev", "socket,id=console,path=/lab/console.sock,server=off,logfile=/lab/console.raw", "-serial", "chardev:console"],
+    ...[
+      "-chardev",
+      "socket,id=console,path=/lab/console.sock,server=off,logfile=/lab/console.raw",
+      "-serial",
+      "chardev:console",
+    ],
     ...["-qmp", "unix:/lab/qmp.sock,server=on,wait=off"],
     ...disks.flat(),
     ...nics.flat(),
-    ...(vm.capture ? PATH_NAMES.flatMap(path => ["-object", `filter-dump,id=dump-${path},netdev=${path},file=/lab/path-${path}.pcap,maxlen=192`]) : []),
+    ...(vm.capture
+      ? PATH_NAMES.flatMap(path => [
+          "-object",
+          `filter-dump,id=dump-${path},netdev=${path},file=/lab/path-${path}.pcap,maxlen=192`,
+        ])
+      : []),
   ];
 };

@@ -31,7 +31,12 @@ export class Qmp implements AsyncDisposable {
   }
 
   /** Connects once QEMU listens, and takes the session out of its capabilities mode. */
-  static async connect(path: string, onEvent: (event: QmpEvent) => void, withinMs: number, signal?: AbortSignal): Promise<Qmp> {
+  static async connect(
+    path: string,
+    onEvent: (event: QmpEvent) => void,
+    withinMs: number,
+    signal?: AbortSignal,
+  ): Promise<Qmp> {
     const socket = await poll(
       async () => {
         const candidate = connect(path);
@@ -52,7 +57,8 @@ export class Qmp implements AsyncDisposable {
 
   /** Runs a command; rejects with RIG_QMP if QEMU refuses it or does not answer in time. */
   async execute(command: string, args: Readonly<Record<string, unknown>> = {}, withinMs = 10_000): Promise<unknown> {
-    if (this.#ended !== undefined) throw new RigError("RIG_QMP", `QEMU is gone (${this.#ended.message}); ${command} was not sent.`);
+    if (this.#ended !== undefined)
+      throw new RigError("RIG_QMP", `QEMU is gone (${this.#ended.message}); ${command} was not sent.`);
     const id = this.#next++;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(id, waiting);
@@ -61,7 +67,9 @@ export class Qmp implements AsyncDisposable {
       using limit = deadline(withinMs, `QEMU to answer ${command}`);
       return await orAbort(waiting.promise, limit);
     } catch (error) {
-      throw error instanceof RigError ? error : new RigError("RIG_QMP", `QEMU refused ${command}: ${messageOf(error)}`, { cause: error });
+      throw error instanceof RigError
+        ? error
+        : new RigError("RIG_QMP", `QEMU refused ${command}: ${messageOf(error)}`, { cause: error });
     } finally {
       this.#waiting.delete(id);
     }

@@ -38,7 +38,14 @@ const connectOnce = async (target: SshTarget, signal: AbortSignal): Promise<Clie
   let wrongKey = false;
   client.on("ready", () => ready.resolve(undefined));
   client.on("error", error => {
-    ready.reject(wrongKey ? new RigError("RIG_LAB_SSH", `${target.name} showed a host key that is not this lab's; something else answers at ${target.host}.`) : error);
+    ready.reject(
+      wrongKey
+        ? new RigError(
+            "RIG_LAB_SSH",
+            `${target.name} showed a host key that is not this lab's; something else answers at ${target.host}.`,
+          )
+        : error,
+    );
   });
   client.on("close", () => ready.reject(new Error("connection closed")));
   client.connect({
@@ -47,7 +54,13 @@ const connectOnce = async (target: SshTarget, signal: AbortSignal): Promise<Clie
     username: "root",
     privateKey: target.clientKey,
     // A lab guest is on the same machine and has little CPU: the cheapest algorithms that both ends have.
-    algorithms: { kex: ["curve25519-sha256"], serverHostKey: ["ssh-ed25519"], cipher: ["aes128-ctr"], hmac: ["hmac-sha2-256"], compress: ["none"] },
+    algorithms: {
+      kex: ["curve25519-sha256"],
+      serverHostKey: ["ssh-ed25519"],
+      cipher: ["aes128-ctr"],
+      hmac: ["hmac-sha2-256"],
+      compress: ["none"],
+    },
     hostVerifier: (key: Buffer) => {
       wrongKey = !key.equals(target.hostPublic);
       return !wrongKey;
@@ -97,7 +110,10 @@ export class Ssh implements AsyncDisposable {
       return new Ssh(client, target.name);
     } catch (error) {
       if (error instanceof RigError && error.code === "RIG_DEADLINE" && last !== undefined) {
-        throw new RigError("RIG_LAB_SSH", `${error.message} The last try ended with: ${messageOf(last)}`, { blame: "environment", cause: error });
+        throw new RigError("RIG_LAB_SSH", `${error.message} The last try ended with: ${messageOf(last)}`, {
+          blame: "environment",
+          cause: error,
+        });
       }
       throw error;
     }
@@ -110,7 +126,11 @@ export class Ssh implements AsyncDisposable {
   /** Runs a command to its end. Rejects when the deadline passes or the connection is lost, not when it exits with an error. */
   async exec(argv: readonly string[], options: RemoteOptions = {}): Promise<ExecResult> {
     const started = monotonicMs();
-    using limit = deadline(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, `"${shellCommand(argv).slice(0, 120)}" in ${this.#name} to end`, options.signal);
+    using limit = deadline(
+      options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      `"${shellCommand(argv).slice(0, 120)}" in ${this.#name} to end`,
+      options.signal,
+    );
     const channel = await orAbort(this.#open(shellCommand(argv)), limit);
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     let size = 0;
@@ -150,7 +170,10 @@ export class Ssh implements AsyncDisposable {
     if (result.exitCode === 0) return result;
     const said = lastLines(result.stderr + result.stdout, 12);
     const what = shellCommand(argv).slice(0, 200);
-    throw new RigError("RIG_LAB_EXEC", `In ${this.#name}, ${what}: expected success, got exit status ${result.exitCode}.\n${said}`);
+    throw new RigError(
+      "RIG_LAB_EXEC",
+      `In ${this.#name}, ${what}: expected success, got exit status ${result.exitCode}.\n${said}`,
+    );
   }
 
   /** Starts a command that goes on until it is disposed of, and hands over its lines. */
@@ -178,8 +201,10 @@ export class Ssh implements AsyncDisposable {
   /** An interactive shell or command on a terminal of its own, for `rig shell`. */
   shell(command: string | undefined, terminal: { rows: number; cols: number } | undefined): Promise<ClientChannel> {
     const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
-    const take = (error: Error | undefined, channel: ClientChannel) => (error === undefined ? resolve(channel) : reject(error));
-    const pty = terminal === undefined ? undefined : { ...terminal, term: process.env["TERM"] ?? "xterm", width: 0, height: 0 };
+    const take = (error: Error | undefined, channel: ClientChannel) =>
+      error === undefined ? resolve(channel) : reject(error);
+    const pty =
+      terminal === undefined ? undefined : { ...terminal, term: process.env["TERM"] ?? "xterm", width: 0, height: 0 };
     if (command === undefined) this.#client.shell(pty ?? false, take);
     else this.#client.exec(command, pty === undefined ? {} : { pty }, take);
     return promise;
@@ -192,7 +217,10 @@ export class Ssh implements AsyncDisposable {
   }
 
   #lost(): RigError {
-    return new RigError("RIG_LAB_EXEC", `The connection to ${this.#name} was lost while a command ran; its console tells whether the node died.`);
+    return new RigError(
+      "RIG_LAB_EXEC",
+      `The connection to ${this.#name} was lost while a command ran; its console tells whether the node died.`,
+    );
   }
 
   #open(command: string): Promise<ClientChannel> {

@@ -7,20 +7,20 @@ import path from "node:path";
 import { sha256File } from "../core/cache.ts";
 import { deadline, monotonicMs, wallClock } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
+import { PATH_NAMES } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { readHistory } from "../history/reader.ts";
-import { openHistory, type HistoryWriter } from "../history/writer.ts";
-import { READ_BACK_PHASE } from "../oracle/integrity.ts";
-import { judge } from "../oracle/judge.ts";
+import { type HistoryWriter, openHistory } from "../history/writer.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { bootLab, type Lab, type LabHost } from "../lab/lab.ts";
+import { READ_BACK_PHASE } from "../oracle/integrity.ts";
+import { judge } from "../oracle/judge.ts";
 import { type Cell, type CellSummary, RESULTS_VERSION } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
 import { prepareBench, type ReadyBench } from "../scenario/bench.ts";
 import { isQuiet, timelineContext } from "../scenario/controls.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 import { isUnanswered } from "../workload/ledger.ts";
-import { PATH_NAMES } from "../core/names.ts";
 import { Phases } from "./phases.ts";
 
 export interface CellRequest {
@@ -41,7 +41,8 @@ export interface CellRequest {
 }
 
 /** A cell's directory, relative to the run's. */
-export const cellDirectory = (scenario: string, kernel: string, seed: number): string => path.join("cells", scenario, kernel, String(seed));
+export const cellDirectory = (scenario: string, kernel: string, seed: number): string =>
+  path.join("cells", scenario, kernel, String(seed));
 
 /** A whole cell, the lab included, takes no longer than this. */
 const CELL_MS = 300_000;
@@ -78,29 +79,62 @@ const readBack = async ({ ledger }: ReadyBench, scale: number): Promise<void> =>
 
 const settle = async (bench: ReadyBench): Promise<void> => {
   for (const name of PATH_NAMES) {
-    await bench.watch.until(state => isQuiet(state, name), `path ${name} to be quiet once everything was healed`, 60_000 * bench.scale, bench.signal);
+    await bench.watch.until(
+      state => isQuiet(state, name),
+      `path ${name} to be quiet once everything was healed`,
+      60_000 * bench.scale,
+      bench.signal,
+    );
   }
 };
 
 /** From a booted lab to the last read. */
-const work = async (request: CellRequest, lab: Lab, history: HistoryWriter, phases: Phases, scope: Scope, trail: Trail, signal: AbortSignal): Promise<void> => {
+const work = async (
+  request: CellRequest,
+  lab: Lab,
+  history: HistoryWriter,
+  phases: Phases,
+  scope: Scope,
+  trail: Trail,
+  signal: AbortSignal,
+): Promise<void> => {
   const { scenario, seed, kernel, run } = request;
   const scale = request.timeoutScale;
   const bench = await phases.run("set-up", () =>
-    prepareBench({ lab, scenario, seed, sink: history, identity: `${run}/${scenario.name}/${kernel.name}/${seed}`, scale, signal, scope }),
+    prepareBench({
+      lab,
+      scenario,
+      seed,
+      sink: history,
+      identity: `${run}/${scenario.name}/${kernel.name}/${seed}`,
+      scale,
+      signal,
+      scope,
+    }),
   );
   trail.bench = bench;
   await attempt(trail, signal, () => phases.run("timeline", () => scenario.timeline(timelineContext(bench))));
-  if (trail.error !== undefined) history.record({ kind: "note", text: `The timeline ended early: ${trail.error.message}` });
+  if (trail.error !== undefined)
+    history.record({ kind: "note", text: `The timeline ended early: ${trail.error.message}` });
   await attempt(trail, signal, () => phases.run("heal", () => bench.desk.healAll()));
   // With a lost node there is nobody to settle or to read from; the disk image is still there.
   if (!lab.nodeLost.aborted) await attempt(trail, signal, () => phases.run("settle", () => settle(bench)));
   await attempt(trail, signal, () => phases.run(READ_BACK_PHASE, () => readBack(bench, scale)));
 };
 
-const runLab = async (request: CellRequest, dir: string, history: HistoryWriter, phases: Phases, trail: Trail): Promise<void> => {
+const runLab = async (
+  request: CellRequest,
+  dir: string,
+  history: HistoryWriter,
+  phases: Phases,
+  trail: Trail,
+): Promise<void> => {
   const { kernel, scenario, host } = request;
-  using limit = deadline(CELL_MS * request.timeoutScale, `${scenario.name} on ${kernel.name} to be over`, request.signal);
+  using limit = deadline(
+    CELL_MS * request.timeoutScale,
+    `${scenario.name} on ${kernel.name} to be over`,
+    request.signal,
+  );
   const lab = await phases.run("boot", () =>
     bootLab({
       host,
@@ -116,7 +150,9 @@ const runLab = async (request: CellRequest, dir: string, history: HistoryWriter,
   );
   trail.version = lab.nodes.initiator.version;
   const signal = AbortSignal.any([limit, lab.nodeLost]);
-  const scope = new Scope(failure => history.record({ kind: "note", text: `clean-up of ${failure.what}: ${failure.message}` }));
+  const scope = new Scope(failure =>
+    history.record({ kind: "note", text: `clean-up of ${failure.what}: ${failure.message}` }),
+  );
   try {
     await attempt(trail, signal, () => work(request, lab, history, phases, scope, trail, signal));
   } finally {
@@ -124,7 +160,9 @@ const runLab = async (request: CellRequest, dir: string, history: HistoryWriter,
       await scope.close();
       if (request.keepLab && !request.signal.aborted) {
         await lab.keep();
-        request.onNote(`The lab ${lab.id} is kept. Enter it with: rig shell --lab ${lab.id} initiator   Remove it with: rig reap`);
+        request.onNote(
+          `The lab ${lab.id} is kept. Enter it with: rig shell --lab ${lab.id} initiator   Remove it with: rig reap`,
+        );
       } else {
         await lab[Symbol.asyncDispose]();
       }
@@ -135,7 +173,13 @@ const runLab = async (request: CellRequest, dir: string, history: HistoryWriter,
 /** Everything in a cell's directory but cell.json itself. */
 const listFiles = async (dir: string): Promise<Cell["files"]> => {
   const names = (await readdir(dir)).filter(name => name !== "cell.json").toSorted();
-  return Promise.all(names.map(async name => ({ name, bytes: (await stat(path.join(dir, name))).size, sha256: await sha256File(path.join(dir, name)) })));
+  return Promise.all(
+    names.map(async name => ({
+      name,
+      bytes: (await stat(path.join(dir, name))).size,
+      sha256: await sha256File(path.join(dir, name)),
+    })),
+  );
 };
 
 /** The oracles' word on a history. An operation without an answer is theirs to judge; only if they find nothing is it the rig's error. */
@@ -153,7 +197,12 @@ export const runCell = async (request: CellRequest): Promise<CellSummary> => {
   await mkdir(dir, { recursive: true });
   const started = monotonicMs();
   const startedAt = wallClock().toISOString();
-  const history = await openHistory(path.join(dir, "history.ndjson"), { run, scenario: scenario.name, kernel: kernel.name, seed });
+  const history = await openHistory(path.join(dir, "history.ndjson"), {
+    run,
+    scenario: scenario.name,
+    kernel: kernel.name,
+    seed,
+  });
   const phases = new Phases(history, request.onPhase);
   const trail: Trail = { bench: undefined, version: undefined, error: undefined };
   try {

@@ -13,10 +13,18 @@ import type { Machine } from "../results/schema.ts";
 /** Fails with one clear message where the machine cannot carry a lab at all. */
 export const requirePrivileges = (): void => {
   if (process.getuid?.() !== 0) {
-    throw new RigError("RIG_NOT_ROOT", "The rig makes containers and networks and needs root for that. Run the command again with sudo.", { blame: "environment" });
+    throw new RigError(
+      "RIG_NOT_ROOT",
+      "The rig makes containers and networks and needs root for that. Run the command again with sudo.",
+      { blame: "environment" },
+    );
   }
   if (!existsSync("/dev/net/tun")) {
-    throw new RigError("RIG_NO_DEVICE", "Expected /dev/net/tun, which connects guests to paths; it is not there. Try: modprobe tun", { blame: "environment" });
+    throw new RigError(
+      "RIG_NO_DEVICE",
+      "Expected /dev/net/tun, which connects guests to paths; it is not there. Try: modprobe tun",
+      { blame: "environment" },
+    );
   }
 };
 

@@ -46,7 +46,9 @@ export interface RunResult {
 const versionOfTool = async (): Promise<Run["tool"]> => {
   const { version } = JSON.parse(readFileSync(path.join(PROJECT_DIR, "package.json"), "utf8")) as { version: string };
   const tool = { name: "iscsi-rig" as const, version };
-  const git = await runCommand(["git", "-C", PROJECT_DIR, "describe", "--always", "--dirty", "--abbrev=12"]).catch(() => undefined);
+  const git = await runCommand(["git", "-C", PROJECT_DIR, "describe", "--always", "--dirty", "--abbrev=12"]).catch(
+    () => undefined,
+  );
   return git?.exitCode === 0 ? { ...tool, commit: git.stdout.trim() } : tool;
 };
 
@@ -63,15 +65,19 @@ const planOf = ({ scenarios, kernels, seeds }: RunRequest): readonly Plan[] =>
 const comparisonsOf = ({ scenarios, kernels }: RunRequest, cells: readonly CellSummary[]): Comparison[] => {
   const [base, head] = kernels;
   if (head === undefined) return [];
-  const statuses = (scenario: string, kernel: string) => cells.filter(cell => cell.scenario === scenario && cell.kernel === kernel).map(cell => cell.status);
-  return scenarios.map(({ name }) => compare(name, sideOf(base.name, statuses(name, base.name)), sideOf(head.name, statuses(name, head.name))));
+  const statuses = (scenario: string, kernel: string) =>
+    cells.filter(cell => cell.scenario === scenario && cell.kernel === kernel).map(cell => cell.status);
+  return scenarios.map(({ name }) =>
+    compare(name, sideOf(base.name, statuses(name, base.name)), sideOf(head.name, statuses(name, head.name))),
+  );
 };
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 const sayCell = (log: Log, cell: CellSummary, number: number, total: number): void => {
   const classes = [...new Set(cell.findings.map(finding => finding.class))].join(", ");
-  const what = cell.status === "FAIL" ? `${classes}: ${cell.findings[0]?.title ?? ""}` : (cell.reason?.split("\n")[0] ?? "");
+  const what =
+    cell.status === "FAIL" ? `${classes}: ${cell.findings[0]?.title ?? ""}` : (cell.reason?.split("\n")[0] ?? "");
   const tone = { FAIL: "bad", ERROR: "warn", MISS: "warn", PASS: "good", DONE: "plain", SKIP: "dim" } as const;
   log.say(
     `${String(number).padStart(String(total).length)}/${total}  ${cell.status.padEnd(5)} ${cell.scenario}  ${cell.kernel}  seed ${cell.seed}  ${seconds(cell.durationMs)}${what === "" ? "" : `  ${what}`}`,
@@ -88,7 +94,9 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
   log.alsoTo(path.join(directory, "rig.log"));
   const [machine, tool] = await Promise.all([machineFacts(host), versionOfTool()]);
   const plan = planOf(request);
-  log.say(`Run ${request.id}: ${plan.length} cells, ${kernels.map(kernel => `${kernel.name} (${kernel.identity.packageVersion ?? kernel.identity.release})`).join(" against ")}, ${machine.accelerator}.`);
+  log.say(
+    `Run ${request.id}: ${plan.length} cells, ${kernels.map(kernel => `${kernel.name} (${kernel.identity.packageVersion ?? kernel.identity.release})`).join(" against ")}, ${machine.accelerator}.`,
+  );
   const cells: CellSummary[] = [];
   const snapshot = (complete: boolean): Run => {
     const comparison = comparisonsOf(request, cells);
@@ -143,7 +151,10 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
     const run = await write(false).catch(() => undefined);
     if (run !== undefined && cells.length > 0) {
       const report = await writeHtmlReport(directory).catch(() => undefined);
-      log.say(`Stopped after ${cells.length} of ${plan.length} cells; their results are kept in ${directory}${report === undefined ? "" : ", the report too"}.`, "warn");
+      log.say(
+        `Stopped after ${cells.length} of ${plan.length} cells; their results are kept in ${directory}${report === undefined ? "" : ", the report too"}.`,
+        "warn",
+      );
     }
     throw error;
   }
@@ -152,10 +163,14 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
   try {
     report = (await writeHtmlReport(directory)).file;
   } catch (error) {
-    log.say(`The report could not be written: ${messageOf(error)} The results are in ${directory}; try: rig report ${directory}`, "warn");
+    log.say(
+      `The report could not be written: ${messageOf(error)} The results are in ${directory}; try: rig report ${directory}`,
+      "warn",
+    );
   }
   return { run, directory, report };
 };
 
 /** An interrupted run, as an error. */
-export const interrupted = (name: string): RigError => new RigError("RIG_INTERRUPTED", `Stopped by ${name}.`, { blame: "environment" });
+export const interrupted = (name: string): RigError =>
+  new RigError("RIG_INTERRUPTED", `Stopped by ${name}.`, { blame: "environment" });

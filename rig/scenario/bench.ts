@@ -18,9 +18,13 @@ import type { Scenario } from "./scenario.ts";
 
 const EXPORT = "rig";
 
-/** $1 port, $2 export name, $3 device. Without a page cache: an answer means that the device under test answered. */
+/**
+ * $1 port, $2 export name, $3 device. Without a page cache: an answer means that the device under test answered. With the
+ * threshold every request has memory of its own, given back whole when it is answered: what a dead command still points to
+ * is then what it was to write, not whatever the allocator put there next.
+ */
 const SERVE = `
-qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$1" --export-name="$2" "$3"
+MALLOC_MMAP_THRESHOLD_=4096 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$1" --export-name="$2" "$3"
 `;
 
 const serveDevice = async (node: Node, signal: AbortSignal): Promise<NbdClient> => {
@@ -69,10 +73,34 @@ export const prepareBench = async (request: BenchRequest): Promise<ReadyBench> =
   ]);
   scope.defer("NBD client", () => nbd[Symbol.asyncDispose]());
   scope.defer("watch", () => watch[Symbol.asyncDispose]());
-  await watch.until(({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"), "both paths to be active in dm-multipath", 10_000, signal);
+  await watch.until(
+    ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
+    "both paths to be active in dm-multipath",
+    10_000,
+    signal,
+  );
   const limit = answerWithinMs(timing, request.scale);
   sink.record({ kind: "limits", answerWithinMs: limit.ms, why: limit.why });
-  const ledger = new Ledger({ shape: scenario.ledger, nbd, backing: lab.backing, sink, identity: request.identity, signal });
+  const ledger = new Ledger({
+    shape: scenario.ledger,
+    nbd,
+    backing: lab.backing,
+    sink,
+    identity: request.identity,
+    signal,
+  });
   const desk = new FaultDesk(sink);
-  return { lab, watch, ledger, desk, sink, seed: request.seed, answerWithinMs: limit.ms, scale: request.scale, signal, sessions, target: targetValues };
+  return {
+    lab,
+    watch,
+    ledger,
+    desk,
+    sink,
+    seed: request.seed,
+    answerWithinMs: limit.ms,
+    scale: request.scale,
+    signal,
+    sessions,
+    target: targetValues,
+  };
 };

@@ -13,7 +13,14 @@ import type { HistorySink } from "../history/event.ts";
 import type { Watch, WatchState } from "../iscsi/watch.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Generation, Ledger } from "../workload/ledger.ts";
-import type { GenerationControl, IscsidControl, LedgerControl, PathControl, SessionControl, TimelineContext } from "./scenario.ts";
+import type {
+  GenerationControl,
+  IscsidControl,
+  LedgerControl,
+  PathControl,
+  SessionControl,
+  TimelineContext,
+} from "./scenario.ts";
 
 export interface Bench {
   readonly lab: Lab;
@@ -40,7 +47,9 @@ export const isQuiet = ({ sockets }: WatchState, path: PathName): boolean =>
   [...sockets.values()]
     .filter(socket => socket.path === path)
     .every(socket =>
-      socket.node === "initiator" ? socket.state === "ESTABLISHED" && !socket.orphan : socket.receiveQueueBytes === 0 && socket.state !== "CLOSE-WAIT",
+      socket.node === "initiator"
+        ? socket.state === "ESTABLISHED" && !socket.orphan
+        : socket.receiveQueueBytes === 0 && socket.state !== "CLOSE-WAIT",
     );
 
 type Step = <T>(text: string, work: () => Promise<T>) => Promise<T>;
@@ -52,7 +61,10 @@ const pathControl = (bench: Bench, step: Step, path: PathName): PathControl => {
   return {
     drop: () =>
       step(`drop path ${path}`, async () => {
-        if (active !== undefined) throw new RigError("RIG_BAD_SCENARIO", `Path ${path} is dropped already; heal it first.`, { blame: "scenario" });
+        if (active !== undefined)
+          throw new RigError("RIG_BAD_SCENARIO", `Path ${path} is dropped already; heal it first.`, {
+            blame: "scenario",
+          });
         active = new PathDrop(lab.nodes.target.container, path, ++drops);
         await desk.inject(active);
       }),
@@ -80,7 +92,10 @@ const iscsidControl = (bench: Bench, step: Step): IscsidControl => {
       }),
     restart: ({ afterMs = 0 } = {}) =>
       step(afterMs === 0 ? "restart iscsid" : `restart iscsid after ${afterMs} ms`, async () => {
-        if (active === undefined) throw new RigError("RIG_BAD_SCENARIO", "iscsid was not killed; there is nothing to restart.", { blame: "scenario" });
+        if (active === undefined)
+          throw new RigError("RIG_BAD_SCENARIO", "iscsid was not killed; there is nothing to restart.", {
+            blame: "scenario",
+          });
         await active.delay(afterMs);
         await bench.desk.heal(active);
       }),
@@ -98,7 +113,10 @@ const sessionControl = (bench: Bench, step: Step, path: PathName): SessionContro
       ),
     );
   // With a replacement timeout of 0 the session is FREE at once, and FAILED for too short a time to be seen.
-  return { failed: () => reaches("failed", state => state !== "LOGGED_IN"), loggedIn: () => reaches("is logged in", state => state === "LOGGED_IN") };
+  return {
+    failed: () => reaches("failed", state => state !== "LOGGED_IN"),
+    loggedIn: () => reaches("is logged in", state => state === "LOGGED_IN"),
+  };
 };
 
 const ledgerControl = (bench: Bench, step: Step): LedgerControl => {
@@ -129,7 +147,10 @@ export const timelineContext = (bench: Bench): TimelineContext => {
     return result;
   };
   const rng = createRng(bench.seed);
-  const paths = Object.fromEntries(PATH_NAMES.map(path => [path, pathControl(bench, step, path)])) as Record<PathName, PathControl>;
+  const paths = Object.fromEntries(PATH_NAMES.map(path => [path, pathControl(bench, step, path)])) as Record<
+    PathName,
+    PathControl
+  >;
   return {
     path: paths,
     iscsid: iscsidControl(bench, step),

@@ -11,7 +11,10 @@ import { type Scenario, scenarioDataSchema } from "./scenario.ts";
 export const SCENARIOS_DIR = path.join(PROJECT_DIR, "scenarios");
 
 const bad = (file: string, why: string, cause?: unknown): RigError =>
-  new RigError("RIG_BAD_SCENARIO", `${path.relative(PROJECT_DIR, file)} is no scenario: ${why}`, { blame: "usage", cause });
+  new RigError("RIG_BAD_SCENARIO", `${path.relative(PROJECT_DIR, file)} is no scenario: ${why}`, {
+    blame: "usage",
+    cause,
+  });
 
 /** `<group>/<name>` of every scenario file, sorted. */
 export const scenarioNames = async (dir = SCENARIOS_DIR): Promise<readonly string[]> => {
@@ -33,7 +36,8 @@ export const loadScenario = async (name: string, dir = SCENARIOS_DIR): Promise<S
     throw bad(file, messageOf(error).split("\n")[0] ?? "it cannot be loaded", error);
   }
   const definition = module.default;
-  if (typeof definition !== "object" || definition === null) throw bad(file, "expected `export default scenario({ ... })`.");
+  if (typeof definition !== "object" || definition === null)
+    throw bad(file, "expected `export default scenario({ ... })`.");
   const { timeline, ...data } = definition as { timeline?: unknown };
   if (typeof timeline !== "function") throw bad(file, "expected a function `timeline`.");
   const parsed = scenarioDataSchema.safeParse(data);
@@ -46,9 +50,13 @@ export const loadScenarios = async (wanted: readonly string[], dir = SCENARIOS_D
   const known = await scenarioNames(dir);
   for (const name of wanted) {
     if (known.includes(name)) continue;
-    throw new RigError("RIG_UNKNOWN_SCENARIO", `There is no scenario ${JSON.stringify(name.slice(0, 100))}. ${suggestion(name, known)} All of them: rig scenarios`, {
-      blame: "usage",
-    });
+    throw new RigError(
+      "RIG_UNKNOWN_SCENARIO",
+      `There is no scenario ${JSON.stringify(name.slice(0, 100))}. ${suggestion(name, known)} All of them: rig scenarios`,
+      {
+        blame: "usage",
+      },
+    );
   }
   return Promise.all((wanted.length === 0 ? known : [...new Set(wanted)]).map(name => loadScenario(name, dir)));
 };

@@ -8,7 +8,7 @@ import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
-import { NbdDisconnected, type NbdClient } from "./nbd.ts";
+import { type NbdClient, NbdDisconnected } from "./nbd.ts";
 import { readExtents, runTag, stampWrite } from "./stamp.ts";
 
 export interface LedgerShape {
@@ -40,7 +40,8 @@ export interface Generation {
 const READ_BYTES = 128 * 1024;
 
 /** Marks a deadline that the hang oracle will explain: the operation did not answer in the time that was allowed. */
-export const isUnanswered = (error: unknown): boolean => error instanceof RigError && error.context["unanswered"] === true;
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof RigError && error.context["unanswered"] === true;
 
 export class Ledger {
   readonly shape: LedgerShape;
@@ -54,7 +55,14 @@ export class Ledger {
   #generations = 0;
 
   /** @param identity names the run and cell; data of another run or cell is foreign. */
-  constructor(options: { shape: LedgerShape; nbd: NbdClient; backing: string; sink: HistorySink; identity: string; signal: AbortSignal }) {
+  constructor(options: {
+    shape: LedgerShape;
+    nbd: NbdClient;
+    backing: string;
+    sink: HistorySink;
+    identity: string;
+    signal: AbortSignal;
+  }) {
     this.shape = options.shape;
     this.#nbd = options.nbd;
     this.#backing = options.backing;
@@ -63,7 +71,11 @@ export class Ledger {
     this.#signal = options.signal;
     const needed = options.shape.slots * options.shape.slotBytes;
     if (needed > options.nbd.sizeBytes) {
-      throw new RigError("RIG_BAD_SCENARIO", `The ledger needs ${needed} bytes; the device has ${options.nbd.sizeBytes}.`, { blame: "scenario" });
+      throw new RigError(
+        "RIG_BAD_SCENARIO",
+        `The ledger needs ${needed} bytes; the device has ${options.nbd.sizeBytes}.`,
+        { blame: "scenario" },
+      );
     }
     void options.nbd.ended.then(why => this.#sink.record({ kind: "disconnect", why }));
   }
@@ -125,13 +137,18 @@ export class Ledger {
   async readInitiator(withinMs: number): Promise<void> {
     const total = this.#sectors * SECTOR_BYTES;
     const reads: Promise<unknown>[] = [];
-    for (let offset = 0; offset < total; offset += READ_BYTES) reads.push(this.#readOne(offset, Math.min(READ_BYTES, total - offset)));
+    for (let offset = 0; offset < total; offset += READ_BYTES)
+      reads.push(this.#readOne(offset, Math.min(READ_BYTES, total - offset)));
     using limit = deadline(withinMs, "the ledger to be read back through the initiator", this.#signal);
     try {
       await orAbort(Promise.all(reads), limit);
     } catch (error) {
       this.#signal.throwIfAborted();
-      throw new RigError("RIG_DEADLINE", messageOf(error), { blame: "scenario", context: { unanswered: true }, cause: error });
+      throw new RigError("RIG_DEADLINE", messageOf(error), {
+        blame: "scenario",
+        context: { unanswered: true },
+        cause: error,
+      });
     }
   }
 
@@ -148,11 +165,19 @@ export class Ledger {
     } catch (error) {
       this.#sink.record({ kind: "fail", op, error: messageOf(error) });
       this.counts.failed++;
-      throw new RigError("RIG_NBD", `The target's disk image ${this.#backing} could not be read: ${messageOf(error)}`, { cause: error });
+      throw new RigError("RIG_NBD", `The target's disk image ${this.#backing} could not be read: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
-  #invoke(action: "write" | "read", via: "initiator" | "backing", sector: number, sectors: number, label?: string): number {
+  #invoke(
+    action: "write" | "read",
+    via: "initiator" | "backing",
+    sector: number,
+    sectors: number,
+    label?: string,
+  ): number {
     const op = this.#nextOp++;
     this.counts.invoked++;
     this.#sink.record({ kind: "invoke", op, action, via, sector, sectors, ...(label === undefined ? {} : { label }) });
@@ -173,7 +198,10 @@ export class Ledger {
   }
 
   /** Runs an operation and records its answer; one whose connection ended has none. */
-  async #complete(op: number, work: () => Promise<ReturnType<typeof readExtents> | void>): Promise<{ state: keyof Outcome; error?: string }> {
+  async #complete(
+    op: number,
+    work: () => Promise<ReturnType<typeof readExtents> | void>,
+  ): Promise<{ state: keyof Outcome; error?: string }> {
     try {
       const content = await work();
       this.#sink.record({ kind: "ok", op, ...(content === undefined ? {} : { content }) });

@@ -21,7 +21,16 @@ const FLAG_FUA = 1;
 const COMMAND = { read: 0, write: 1, disconnect: 2, flush: 3 } as const;
 
 /** Linux error numbers that NBD carries. */
-const ERRNO: Readonly<Record<number, string>> = { 1: "EPERM", 5: "EIO", 12: "ENOMEM", 22: "EINVAL", 28: "ENOSPC", 75: "EOVERFLOW", 95: "ENOTSUP", 108: "ESHUTDOWN" };
+const ERRNO: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  5: "EIO",
+  12: "ENOMEM",
+  22: "EINVAL",
+  28: "ENOSPC",
+  75: "EOVERFLOW",
+  95: "ENOTSUP",
+  108: "ESHUTDOWN",
+};
 
 /** An answer that says no: the operation failed with this error. */
 export class NbdIoError extends Error {
@@ -98,7 +107,8 @@ const exactReader = (socket: Socket, signal: AbortSignal): { read: ReadExactly; 
 
 const negotiate = async (socket: Socket, read: ReadExactly, name: string): Promise<number> => {
   const hello = await read(18);
-  if (hello.readBigUInt64BE(0) !== NBD_MAGIC || hello.readBigUInt64BE(8) !== OPTION_MAGIC) throw new Error("what answers is no NBD server");
+  if (hello.readBigUInt64BE(0) !== NBD_MAGIC || hello.readBigUInt64BE(8) !== OPTION_MAGIC)
+    throw new Error("what answers is no NBD server");
   const flags = Buffer.alloc(4);
   flags.writeUInt32BE(3);
   const option = Buffer.alloc(16 + 4 + name.length + 2);
@@ -118,7 +128,10 @@ const negotiate = async (socket: Socket, read: ReadExactly, name: string): Promi
     const data = length === 0 ? Buffer.alloc(0) : await read(length);
     if (type === REP_INFO && data.length >= 12 && data.readUInt16BE(0) === 0) size = Number(data.readBigUInt64BE(2));
     else if (type === REP_ACK) break;
-    else if (type >= 0x80000000) throw new Error(`the server refused the export ${name} (${type - 0x80000000}): ${data.toString("latin1").slice(0, 200)}`);
+    else if (type >= 0x80000000)
+      throw new Error(
+        `the server refused the export ${name} (${type - 0x80000000}): ${data.toString("latin1").slice(0, 200)}`,
+      );
   }
   if (size === undefined) throw new Error("the server did not tell the size of the export");
   return size;
@@ -143,7 +156,13 @@ export class NbdClient implements AsyncDisposable {
   }
 
   /** Connects to an export. @throws RIG_NBD */
-  static async connect(host: string, port: number, name: string, withinMs: number, signal?: AbortSignal): Promise<NbdClient> {
+  static async connect(
+    host: string,
+    port: number,
+    name: string,
+    withinMs: number,
+    signal?: AbortSignal,
+  ): Promise<NbdClient> {
     using limit = deadline(withinMs, `the NBD server at ${host}:${port} to answer`, signal);
     const socket = connect({ host, port, noDelay: true });
     // Errors end the connection, which is what everybody waits for; unheard, this event would end the process.
@@ -159,7 +178,11 @@ export class NbdClient implements AsyncDisposable {
     } catch (error) {
       socket.destroy();
       signal?.throwIfAborted();
-      throw new RigError("RIG_NBD", `Expected the export ${name} at ${host}:${port}: ${messageOf(limit.aborted ? limit.reason : error)}`, { cause: error });
+      throw new RigError(
+        "RIG_NBD",
+        `Expected the export ${name} at ${host}:${port}: ${messageOf(limit.aborted ? limit.reason : error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -201,7 +224,14 @@ export class NbdClient implements AsyncDisposable {
     return head;
   }
 
-  #send(command: "read" | "write" | "flush", offset: number, length: number, readBytes: number, data?: Buffer, flags = 0): Promise<Buffer> {
+  #send(
+    command: "read" | "write" | "flush",
+    offset: number,
+    length: number,
+    readBytes: number,
+    data?: Buffer,
+    flags = 0,
+  ): Promise<Buffer> {
     if (this.#over !== undefined) return Promise.reject(new NbdDisconnected(this.#over));
     const cookie = this.#next++;
     const settle = Promise.withResolvers<Buffer>();

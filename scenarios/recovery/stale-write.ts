@@ -12,7 +12,8 @@ import { scenario } from "../../rig/scenario/scenario.ts";
 export default scenario({
   title: "writes of a dead path land after newer data",
   about: ["c0920cd36f17", "788b71c54f21"],
-  healthy: "The dead connection's socket is destroyed with everything in it, so nothing of generation 1 can arrive after generation 2.",
+  healthy:
+    "The dead connection's socket is destroyed with everything in it, so nothing of generation 1 can arrive after generation 2.",
   lab: { paths: 2, transport: "tcp", multipath: "failover" },
   timing: {
     noopInterval: 1,
@@ -22,7 +23,12 @@ export default scenario({
     targetNopinTimeout: 0,
   },
   // Everything that a write needs travels with its command, so a target can complete it with nobody left to ask for data.
-  session: { immediateData: true, initialR2T: false, firstBurstLength: 262_144, targetMaxRecvDataSegmentLength: 262_144 },
+  session: {
+    immediateData: true,
+    initialR2T: false,
+    firstBurstLength: 262_144,
+    targetMaxRecvDataSegmentLength: 262_144,
+  },
   ledger: { slots: 32, slotBytes: 4096 },
   async timeline({ path, iscsid, ledger, session, pause, random }) {
     const first = await ledger.rewrite();

@@ -138,7 +138,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   const older = writeAll("generation 1", sent, repeated);
   put(sent + 0.01, {
     kind: "socket",
-      node: "initiator",
+    node: "initiator",
     path: "a",
     local: "10.10.1.2:51842",
     state: "ESTAB",
@@ -163,8 +163,24 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
       sendQueueBytes: 132_625,
       orphan: true,
     });
-    put(drained, { kind: "socket", node: "initiator", path: "a", local, state: "FIN-WAIT-2", sendQueueBytes: 0, orphan: true });
-    put(drained + 0.24, { kind: "socket", node: "initiator", path: "a", local, state: "gone", sendQueueBytes: 0, orphan: false });
+    put(drained, {
+      kind: "socket",
+      node: "initiator",
+      path: "a",
+      local,
+      state: "FIN-WAIT-2",
+      sendQueueBytes: 0,
+      orphan: true,
+    });
+    put(drained + 0.24, {
+      kind: "socket",
+      node: "initiator",
+      path: "a",
+      local,
+      state: "gone",
+      sendQueueBytes: 0,
+      orphan: false,
+    });
   } else {
     put(failed + 0.01, {
       kind: "socket",
