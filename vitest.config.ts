@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
+import { createSummaryReporter } from "./rig/testing/summary-reporter.ts";
 
+/** Projects run one after another: a lab beside a busy test suite would have its NOP timeouts starved. */
 export default defineConfig({
   test: {
+    reporters: ["default", createSummaryReporter()],
     projects: [
       {
         test: {
@@ -9,6 +12,26 @@ export default defineConfig({
           include: ["rig/**/*.test.ts", "scenarios/**/*.test.ts", "reports/**/*.test.ts", "containers/**/*.test.ts"],
           exclude: ["**/*.lab.test.ts", "**/*.browser.test.ts", "**/node_modules/**"],
           testTimeout: 30_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          include: ["reports/**/*.browser.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: "lab",
+          include: ["rig/**/*.lab.test.ts"],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 600_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -8,17 +8,17 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { z } from "zod";
 import { messageOf, RigError } from "./errors.ts";
 import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { cacheDir } from "./paths.ts";
 
-interface ManifestFile {
-  readonly name: string;
-  readonly bytes: number;
-  readonly mtimeMs: number;
-  readonly sha256: string;
-}
+const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  files: z.array(z.strictObject({ name: z.string(), bytes: z.number(), mtimeMs: z.number(), sha256: z.string() })),
+});
+type ManifestFile = z.infer<typeof manifestSchema>["files"][number];
 
 /** A short hash over strings and buffers; parts are length-prefixed, so no two lists of parts run together. */
 export const contentKey = (...parts: readonly (string | Uint8Array)[]): string => {
@@ -59,9 +59,9 @@ const writeManifest = async (dir: string): Promise<void> => {
 const flaw = async (dir: string): Promise<string | undefined> => {
   let files: readonly ManifestFile[];
   try {
-    files = (JSON.parse(await readFile(path.join(dir, MANIFEST), "utf8")) as { files: ManifestFile[] }).files;
+    files = manifestSchema.parse(JSON.parse(await readFile(path.join(dir, MANIFEST), "utf8"))).files;
   } catch (error) {
-    return `its manifest cannot be read (${messageOf(error)})`;
+    return `its manifest cannot be read (${error instanceof z.ZodError ? "it is no manifest" : messageOf(error)})`;
   }
   for (const expected of files) {
     const file = path.join(dir, expected.name);
@@ -145,8 +145,8 @@ export const cached = async (request: CacheRequest): Promise<string> => {
   await sweep(parent, `.${key}.`);
   await requireSpace(parent, request.needsMiB, what);
   const building = path.join(parent, `.${key}.${process.pid}`);
-  await mkdir(building);
   try {
+    await mkdir(building);
     await request.build(building);
     signal?.throwIfAborted();
     await writeManifest(building);

@@ -2,6 +2,7 @@
  * Commands on this machine: argument vectors only, never a shell. Success and failure have one shape; `run` returns
  * either, `runOk` turns a failure into a RigError that quotes the end of what the command said.
  */
+import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { type ErrorCode, RigError } from "./errors.ts";
 import { lastLines } from "./untrusted-tail.ts";
@@ -22,7 +23,7 @@ export interface RunOptions {
   readonly input?: string;
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
-  /** Called with each line of output as it comes, for progress. */
+  /** Called with each line of standard error as it comes, for progress. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -43,16 +44,15 @@ export const run = async (argv: readonly [string, ...string[]], options: RunOpti
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     forceKillAfterDelay: 5000,
   });
-  if (options.onLine !== undefined) {
-    const onLine = options.onLine;
-    const forward = async () => {
-      for await (const line of child.iterable({ from: "stderr" })) onLine(String(line));
-    };
-    void forward().catch(() => undefined);
-  }
-  const result = await child;
+  const { onLine } = options;
+  const forward = async () => {
+    if (onLine !== undefined) for await (const line of child.iterable({ from: "stderr" })) onLine(line);
+  };
+  // Every line is handed over before the command counts as ended. The iterable fails as the command does, which is told below.
+  const [result] = await Promise.all([child, forward().catch(() => undefined)]);
   options.signal?.throwIfAborted();
-  if (result.code === "ENOENT") {
+  // A working directory that is missing has the same code.
+  if (result.code === "ENOENT" && (options.cwd === undefined || existsSync(options.cwd))) {
     throw new RigError("RIG_MISSING_PROGRAM", `The program ${file} is not installed. Run: make setup`, {
       blame: "environment",
     });

@@ -25,13 +25,17 @@ const tryListen = async (name: string): Promise<{ server: Server; sockets: Set<S
   }
 };
 
-const awaitRelease = async (name: string): Promise<void> => {
+const awaitRelease = async (name: string, signal: AbortSignal | undefined): Promise<void> => {
   const socket = connect(name);
   const { promise, resolve } = Promise.withResolvers<undefined>();
   socket.on("error", () => resolve(undefined));
   socket.on("close", () => resolve(undefined));
-  await promise;
-  socket.destroy();
+  try {
+    await (signal === undefined ? promise : orAbort(promise, signal));
+  } finally {
+    // Also when the wait was given up: an open connection would keep the process from ending.
+    socket.destroy();
+  }
 };
 
 export interface LockOptions {
@@ -57,8 +61,7 @@ export const acquireLock = async (key: string, options: LockOptions = {}): Promi
       };
     }
     if (!waited) options.onWait?.();
-    const released = awaitRelease(name);
-    await (options.signal === undefined ? released : orAbort(released, options.signal));
+    await awaitRelease(name, options.signal);
     // Others who waited race for it now; a short pause keeps a refused connection from becoming a busy loop.
     await sleep(10, options.signal);
   }

@@ -54,8 +54,17 @@ export class Scope implements AsyncDisposable {
         using limit = deadline(undo.budgetMs, `"${undo.what}" to be undone`);
         await orAbort(undo.undo(), limit);
       } catch (error) {
-        this.#onFailure({ what: undo.what, message: messageOf(error) });
+        this.#tell({ what: undo.what, message: messageOf(error) });
       }
+    }
+  }
+
+  /** Whoever is told of a failure must not keep the rest from being undone. */
+  #tell(failure: UndoFailure): void {
+    try {
+      this.#onFailure(failure);
+    } catch {
+      // There is nobody left to tell.
     }
   }
 }

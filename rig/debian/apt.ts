@@ -15,29 +15,42 @@ export interface Mirrors {
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/** Picks the archive and the security archive out of `apt-get indextargets` lines of the form `URI|RELEASE`. */
+/** Suites and code names of Debian itself; others use its code names with endings of their own, such as -pgdg. */
+const SUITE =
+  /^(?:bullseye|bookworm|trixie|forky|sid|stable|testing|unstable|oldstable|oldoldstable)(-updates|-security|-backports|-proposed-updates)?$/;
+
+/**
+ * Picks the archive and the security archive out of `apt-get indextargets` lines of the form `URI|RELEASE|COMPONENT`.
+ * Third parties call their suites after Debian's too, but only Debian has a suite and its updates in one place.
+ */
 export const parseMirrors = (targets: string): Mirrors | undefined => {
-  const rows = targets
-    .split("\n")
-    .map(line => line.split("|"))
-    .flatMap(([uri, release]) =>
-      uri === undefined || release === undefined ? [] : [{ uri: uri.replace(/\/$/, ""), release }],
-    );
-  const ours = rows.filter(row =>
-    /^(bullseye|bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)/.test(row.release),
-  );
+  const rows = targets.split("\n").flatMap(line => {
+    const [uri = "", release = "", component] = line.trim().split("|");
+    const suite = SUITE.exec(release);
+    return suite === null || component !== "main" ? [] : [{ uri: uri.replace(/\/$/, ""), ending: suite[1] ?? "" }];
+  });
+  const plain = rows.filter(row => row.ending === "");
   const archive =
-    ours.find(row => !/-security$|\/updates$/.test(row.release) && /debian$/.test(row.uri)) ??
-    ours.find(row => !row.release.endsWith("-security"));
+    plain.find(({ uri }) => rows.some(row => row.uri === uri && row.ending === "-updates")) ??
+    plain.find(({ uri }) => uri.endsWith("debian")) ??
+    plain[0];
   if (archive === undefined) return undefined;
-  const security = ours.find(row => row.release.endsWith("-security"));
+  const security = rows.find(row => row.ending === "-security");
   return { archive: archive.uri, security: security?.uri ?? archive.uri.replace(/debian$/, "debian-security") };
 };
 
 /** The machine's Debian mirrors. */
 export const machineMirrors = async (signal?: AbortSignal): Promise<Mirrors> => {
   const result = await runOk(
-    ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)", "Created-By: Packages"],
+    // Without release info: it would leave out every source that was not fetched yet, and so all of a fresh machine's.
+    [
+      "apt-get",
+      "indextargets",
+      "--no-release-info",
+      "--format",
+      "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
+      "Created-By: Packages",
+    ],
     "RIG_MISSING_PROGRAM",
     { signal },
   );

@@ -58,16 +58,16 @@ export class FaultDesk {
 
   /** Heals what is still broken, last first. Every fault is tried; the first error is passed on at the end. */
   async healAll(): Promise<void> {
-    let first: unknown;
+    const errors: unknown[] = [];
     for (const fault of this.#active.toReversed()) {
       try {
         await this.heal(fault);
       } catch (error) {
-        first ??= error;
+        errors.push(error);
         this.#sink.record({ kind: "note", text: `healing ${fault.name} failed: ${String(error)}` });
       }
     }
-    if (first !== undefined) throw first;
+    if (errors.length > 0) throw errors[0];
   }
 
   /** What every fault of the cell had to show. */

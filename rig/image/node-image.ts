@@ -31,11 +31,11 @@ const isKnown = (docker: Docker, tag: string): Promise<boolean> =>
 /** Imports a root file system as an image; dockerode answers with a progress stream that has to be read to its end. */
 const importTar = async (docker: Docker, tar: string, tag: string): Promise<void> => {
   const [repo, name] = tag.split(":");
-  const stream = (await docker.importImage(tar, {
+  const stream = await docker.importImage(tar, {
     repo,
     tag: name,
     changes: ["LABEL org.iscsi-rig=image", 'ENTRYPOINT ["/usr/local/sbin/rig-entry"]'],
-  })) as NodeJS.ReadableStream;
+  });
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   docker.modem.followProgress(stream, (error: Error | null, rows: unknown) =>
     error === null ? resolve(rows) : reject(error),

@@ -17,10 +17,14 @@ const SETUP = `
 C=/sys/kernel/config/target
 target=$1 initiator=$2 portals=$3 nopin=$4
 shift 4
+# The first backstore makes the target look for every kind of backend; the one that is wanted is loaded already.
+read -r modprobe < /proc/sys/kernel/modprobe
+echo > /proc/sys/kernel/modprobe
 mkdir -p $C/core/iblock_0/lun0 $C/iscsi
 echo udev_path=/dev/vdc > $C/core/iblock_0/lun0/control
 echo rig-lun-0 > $C/core/iblock_0/lun0/wwn/vpd_unit_serial
 echo 1 > $C/core/iblock_0/lun0/enable
+echo $modprobe > /proc/sys/kernel/modprobe
 T=$C/iscsi/$target/tpgt_1
 mkdir $C/iscsi/$target
 mkdir $T $T/lun/lun_0
@@ -33,8 +37,10 @@ mkdir $A $A/lun_0
 ln -s $T/lun/lun_0 $A/lun_0/disk
 echo $nopin > $A/attrib/nopin_timeout
 echo 1 > $T/enable
-for name in ImmediateData InitialR2T FirstBurstLength MaxBurstLength MaxRecvDataSegmentLength; do echo $name=$(cat $T/param/$name); done
-echo nopin_timeout=$(cat $A/attrib/nopin_timeout)
+for name in ImmediateData InitialR2T FirstBurstLength MaxBurstLength MaxRecvDataSegmentLength; do
+  read -r value < $T/param/$name && echo $name=$value
+done
+read -r value < $A/attrib/nopin_timeout && echo nopin_timeout=$value
 `;
 
 const yesNo = (value: boolean): string => (value ? "Yes" : "No");

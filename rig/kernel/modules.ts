@@ -120,9 +120,11 @@ export const parseModuleIndex = (dep: string, softdep: string): ModuleIndex => {
   }
   const before = new Map<string, readonly string[]>();
   for (const line of softdep.split("\n")) {
-    const match = /^softdep (\S+) pre: (.*?)(?: post:.*)?$/.exec(line);
-    if (match?.[1] !== undefined && match[2] !== undefined)
-      before.set(normal(match[1]), match[2].split(" ").filter(Boolean).map(normal));
+    const match = /^softdep (\S+) (?:.* )?pre: (.*?)(?: post:.*)?$/.exec(line);
+    if (match?.[1] === undefined || match[2] === undefined) continue;
+    // A module may have several, and each counts.
+    const name = normal(match[1]);
+    before.set(name, [...(before.get(name) ?? []), ...match[2].split(" ").filter(Boolean).map(normal)]);
   }
   const resolve = (names: readonly string[]): readonly string[] => {
     const seen = new Set<string>();

@@ -12,6 +12,7 @@ import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { cacheDir, labsDir } from "../core/paths.ts";
 import type { NodeImage } from "../image/node-image.ts";
+import { demuxLog } from "./docker-log.ts";
 import { LABEL, thisOwner } from "./labels.ts";
 import type { Accelerator } from "./qemu-argv.ts";
 
@@ -80,10 +81,7 @@ const runOnce = async (
     const raw = await container.logs({ stdout: true, stderr: true, tail: 5 });
     return {
       status: ended.StatusCode,
-      said: Buffer.from(raw)
-        .toString("latin1")
-        .replaceAll(/[^\x20-\x7e\n]/g, "")
-        .trim(),
+      said: demuxLog(Buffer.from(raw)).join("\n"),
     };
   } finally {
     await container.remove({ force: true }).catch(() => undefined);
@@ -117,7 +115,7 @@ const probe = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoic
 /** The accelerator to use, from the kept answer or by a probe. RIG_ACCEL=tcg forces TCG. */
 export const chooseAccelerator = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoice> => {
   const file = path.join(cacheDir(), "accelerator.json");
-  const key = `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${image.key} ${String(existsSync("/dev/kvm"))} 1`;
+  const key = `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${image.key} ${String(existsSync("/dev/kvm"))} 2`;
   let choice: AcceleratorChoice | undefined;
   try {
     const stored = storedSchema.parse(JSON.parse(readFileSync(file, "utf8")));

@@ -10,6 +10,7 @@ import { messageOf, RigError } from "../core/errors.ts";
 import type { ExecResult } from "../core/exec.ts";
 import type { NodeName, PathName } from "../core/names.ts";
 import { lastLines } from "../core/untrusted-tail.ts";
+import { demuxLog } from "./docker-log.ts";
 import { type LabLabels, labelsOf } from "./labels.ts";
 import type { LabNetwork } from "./network.ts";
 import { type Accelerator, NODE_NUMBER } from "./qemu-argv.ts";
@@ -133,13 +134,10 @@ export class Container {
   async logs(): Promise<string> {
     try {
       const raw = await this.#container.logs({ stdout: true, stderr: true, tail: 20 });
-      // Without a terminal, Docker puts an 8-byte header before each chunk.
-      return lastLines(
-        Buffer.from(raw)
-          .toString("latin1")
-          .replaceAll(/[\u0000-\u0009\u000b-\u001f]/g, ""),
-        10,
-      );
+      return demuxLog(Buffer.from(raw))
+        .slice(-10)
+        .map(line => `  ${line}`)
+        .join("\n");
     } catch {
       return "  (no log)";
     }

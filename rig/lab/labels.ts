@@ -26,12 +26,14 @@ export const labelsOf = (labels: LabLabels): Record<string, string> => ({
 
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
-/** Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22), or undefined if there is none. */
+/** Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22), or undefined if it does not run. */
 const startTime = (pid: number | "self"): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The command in parentheses may hold blanks and parentheses; what follows the last one does not.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // A killed process whose parent never asks is a zombie for as long: it is as dead as one that left no trace.
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
     return undefined;
   }
@@ -44,5 +46,5 @@ export const thisOwner = (): string => `${bootId()}/${process.pid}/${startTime("
 export const ownerAlive = (owner: string): boolean => {
   const [boot, pid, start] = owner.split("/");
   if (boot !== bootId() || pid === undefined || !/^[0-9]+$/.test(pid)) return false;
-  return startTime(Number(pid)) === start;
+  return start !== undefined && startTime(Number(pid)) === start;
 };

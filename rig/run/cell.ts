@@ -14,13 +14,12 @@ import { type HistoryWriter, openHistory } from "../history/writer.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { bootLab, type Lab, type LabHost } from "../lab/lab.ts";
 import { READ_BACK_PHASE } from "../oracle/integrity.ts";
-import { judge } from "../oracle/judge.ts";
 import { type Cell, type CellSummary, RESULTS_VERSION } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
 import { prepareBench, type ReadyBench } from "../scenario/bench.ts";
 import { isQuiet, timelineContext } from "../scenario/controls.ts";
 import type { Scenario } from "../scenario/scenario.ts";
-import { isUnanswered } from "../workload/ledger.ts";
+import { judgeCell } from "./judge-cell.ts";
 import { Phases } from "./phases.ts";
 
 export interface CellRequest {
@@ -180,13 +179,6 @@ const listFiles = async (dir: string): Promise<Cell["files"]> => {
       sha256: await sha256File(path.join(dir, name)),
     })),
   );
-};
-
-/** The oracles' word on a history. An operation without an answer is theirs to judge; only if they find nothing is it the rig's error. */
-export const judgeCell: typeof judge = (history, options = {}) => {
-  if (!isUnanswered(options.error)) return judge(history, options);
-  const without = judge(history, { ...options, error: undefined });
-  return without.status === "FAIL" ? without : judge(history, options);
 };
 
 /** Runs one cell and stores what it found. Rejects only when the run is interrupted or its results cannot be written. */

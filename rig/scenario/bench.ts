@@ -20,11 +20,11 @@ const EXPORT = "rig";
 
 /**
  * $1 port, $2 export name, $3 device. Without a page cache: an answer means that the device under test answered. With the
- * threshold every request has memory of its own, given back whole when it is answered: what a dead command still points to
+ * two malloc settings every request has memory of its own, given back whole when it is answered: what a dead command still points to
  * is then what it was to write, not whatever the allocator put there next.
  */
 const SERVE = `
-MALLOC_MMAP_THRESHOLD_=4096 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$1" --export-name="$2" "$3"
+MALLOC_MMAP_THRESHOLD_=4096 MALLOC_TOP_PAD_=0 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$1" --export-name="$2" "$3"
 `;
 
 const serveDevice = async (node: Node, signal: AbortSignal): Promise<NbdClient> => {

@@ -39,40 +39,40 @@ export type ScenarioData = z.infer<typeof scenarioDataSchema>;
 /** One path of the lab, to be broken and mended. */
 export interface PathControl {
   /** Drops every packet, both ways, silently. */
-  drop(): Promise<void>;
+  readonly drop: () => Promise<void>;
   /** Mends what `drop` broke. */
-  heal(): Promise<void>;
+  readonly heal: () => Promise<void>;
   /**
    * Waits until nothing sent earlier can still arrive over the path: the initiator has no closed socket that TCP still
    * works on, and the target has read all that it received and has closed what its peer closed.
    */
-  quiet(): Promise<void>;
+  readonly quiet: () => Promise<void>;
 }
 
 export interface IscsidControl {
   /** SIGKILL to all its processes. */
-  kill(): Promise<void>;
+  readonly kill: () => Promise<void>;
   /** Starts it again; with `afterMs`, that much later. */
-  restart(options?: { afterMs?: number }): Promise<void>;
+  readonly restart: (options?: { afterMs?: number }) => Promise<void>;
 }
 
 export interface SessionControl {
   /** Waits until the kernel has given the connection up (session state FAILED, or FREE after the replacement timeout). */
-  failed(): Promise<void>;
+  readonly failed: () => Promise<void>;
   /** Waits until the session is logged in. */
-  loggedIn(): Promise<void>;
+  readonly loggedIn: () => Promise<void>;
 }
 
 export interface LedgerControl {
   /** Submits one write to every slot, all at once, and returns while they are under way. */
-  rewrite(): Promise<GenerationControl>;
+  readonly rewrite: () => Promise<GenerationControl>;
   /** Reads the target's disk image, behind the initiator's back. */
-  observe(): Promise<void>;
+  readonly observe: () => Promise<void>;
 }
 
 export interface GenerationControl extends Pick<Generation, "label" | "inFlight"> {
   /** Waits until every write was acknowledged; fails after the time that the configuration allows. */
-  acknowledged(): Promise<void>;
+  readonly acknowledged: () => Promise<void>;
 }
 
 /** What a timeline works with. */
@@ -80,15 +80,15 @@ export interface TimelineContext {
   readonly path: Readonly<Record<PathName, PathControl>>;
   readonly iscsid: IscsidControl;
   readonly ledger: LedgerControl;
-  session(path: PathName): SessionControl;
+  readonly session: (path: PathName) => SessionControl;
   /** Lets time pass. `why` says why time, and not an event, is what matters here. */
-  pause(ms: number, why: string): Promise<void>;
+  readonly pause: (ms: number, why: string) => Promise<void>;
   /** An integer in [from, to], the same for the same seed and place in the timeline. */
-  random(from: number, to: number): number;
+  readonly random: (from: number, to: number) => number;
 }
 
 export interface ScenarioDefinition extends z.input<typeof scenarioDataSchema> {
-  timeline(context: TimelineContext): Promise<void>;
+  readonly timeline: (context: TimelineContext) => Promise<void>;
 }
 
 export interface Scenario extends ScenarioData {

@@ -7,7 +7,7 @@ import { open } from "node:fs/promises";
 import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
-import type { HistorySink } from "../history/event.ts";
+import type { Extent, HistorySink } from "../history/event.ts";
 import { type NbdClient, NbdDisconnected } from "./nbd.ts";
 import { readExtents, runTag, stampWrite } from "./stamp.ts";
 
@@ -188,7 +188,10 @@ export class Ledger {
     const sector = slot * this.#sectorsPerSlot;
     const op = this.#invoke("write", "initiator", sector, this.#sectorsPerSlot, label);
     const data = stampWrite({ run: this.#tag, op, sector, sectors: this.#sectorsPerSlot });
-    return this.#complete(op, () => this.#nbd.write(sector * SECTOR_BYTES, data));
+    return this.#complete(op, async () => {
+      await this.#nbd.write(sector * SECTOR_BYTES, data);
+      return undefined;
+    });
   }
 
   async #readOne(offset: number, bytes: number): Promise<void> {
@@ -200,7 +203,7 @@ export class Ledger {
   /** Runs an operation and records its answer; one whose connection ended has none. */
   async #complete(
     op: number,
-    work: () => Promise<ReturnType<typeof readExtents> | void>,
+    work: () => Promise<Extent[] | undefined>,
   ): Promise<{ state: keyof Outcome; error?: string }> {
     try {
       const content = await work();

@@ -143,6 +143,8 @@ export class NbdClient implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #pending = new Map<bigint, Pending>();
   readonly #queue = new ByteQueue();
+  /** The head of a reply whose data has not all come yet. */
+  #head: Buffer | undefined;
   readonly #ended = Promise.withResolvers<string>();
   #next = 1n;
   #over: string | undefined;
@@ -246,8 +248,8 @@ export class NbdClient implements AsyncDisposable {
   #take(chunk: Buffer): void {
     this.#queue.push(chunk);
     for (;;) {
-      if (this.#queue.size < 16) return;
-      const head = this.#queue.take(16);
+      this.#head ??= this.#queue.take(16);
+      const head = this.#head;
       if (head === undefined) return;
       const pending = this.#pending.get(head.readBigUInt64BE(8));
       if (head.readUInt32BE(0) !== REPLY_MAGIC || pending === undefined) {
@@ -256,24 +258,17 @@ export class NbdClient implements AsyncDisposable {
       }
       const error = head.readUInt32BE(4);
       if (error !== 0) {
+        this.#head = undefined;
         this.#pending.delete(head.readBigUInt64BE(8));
         pending.settle.reject(new NbdIoError(ERRNO[error] ?? `error ${error}`));
         continue;
       }
       const data = this.#queue.take(pending.readBytes);
-      if (data === undefined) {
-        this.#unread(head);
-        return;
-      }
+      if (data === undefined) return;
+      this.#head = undefined;
       this.#pending.delete(head.readBigUInt64BE(8));
       pending.settle.resolve(data);
     }
-  }
-
-  /** Puts a reply's head back: its data has not all come yet. */
-  #unread(head: Buffer): void {
-    const rest = this.#queue.take(this.#queue.size) ?? Buffer.alloc(0);
-    this.#queue.push(Buffer.concat([head, rest]));
   }
 
   #end(reason: string): void {

@@ -1,0 +1,36 @@
+/** Options that several commands share, and how their values are checked. */
+import { InvalidArgumentError, Option } from "commander";
+
+const integer =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (/^-?[0-9]+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+  };
+
+const factor = (text: string): number => {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0.1 && value <= 100) return value;
+  throw new InvalidArgumentError("Expected a number from 0.1 to 100.");
+};
+
+export const repeatOption = (byDefault: number) =>
+  new Option("--repeat <n>", "cells for each scenario and kernel, with seeds from --seed on").argParser(integer(1, 10_000)).default(byDefault);
+export const seedOption = () => new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
+export const outOption = () => new Option("--out <dir>", "where results go").default("results");
+export const jsonOption = () => new Option("--json", "print run.json on standard output").default(false);
+export const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
+export const timeoutScaleOption = () => new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
+
+export interface RunOptions {
+  readonly repeat: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly json: boolean;
+  readonly keepLab: boolean;
+  readonly timeoutScale: number;
+}
+
+/** The seeds of a run. */
+export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): readonly number[] => Array.from({ length: repeat }, (_, i) => seed + i);
