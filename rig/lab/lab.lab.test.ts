@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deadline, orAbort } from "../core/clock.ts";
+import type { HistoryEvent, Unstamped } from "../history/event.ts";
+import { labFixture, type LabFixture } from "../testing/lab-fixture.ts";
+import { type MachineState, machineState } from "../testing/machine-state.ts";
+import { makeHostKey } from "./keys.ts";
+import { bootLab, type Lab } from "./lab.ts";
+import { findLabs } from "./lab-file.ts";
+import { script } from "./node.ts";
+import { SSH_PORT } from "./qemu-argv.ts";
+import { Ssh } from "./ssh.ts";
+
+describe("a lab", () => {
+  let fixture: LabFixture;
+  let before: MachineState;
+  let artefacts: string;
+  let lab: Lab;
+  const events: Unstamped[] = [];
+  const troubles: string[] = [];
+
+  beforeAll(async () => {
+    fixture = await labFixture("debian-6.1");
+    before = await machineState();
+    artefacts = await mkdtemp(path.join(tmpdir(), "rig-lab-"));
+    lab = await bootLab({
+      host: fixture.host,
+      run: "test",
+      kernel: fixture.kernel,
+      backingMiB: 16,
+      sink: { record: event => events.push(event) },
+      artefacts,
+      timeoutScale: 1,
+      onCleanupFailure: what => troubles.push(what),
+    });
+  });
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]();
+    await rm(artefacts, { recursive: true, force: true });
+    await fixture[Symbol.asyncDispose]();
+  });
+
+  test("boots the kernel under test on both nodes", async () => {
+    for (const node of Object.values(lab.nodes)) {
+      expect((await node.ssh.execOk(["uname", "-r"])).stdout.trim()).toBe(fixture.kernel.identity.release);
+    }
+  });
+
+  test("connects the guests over both paths, at addresses that are the same in every lab", async () => {
+    const pings = await script(lab.nodes.initiator, "for address in 10.1.0.2 10.2.0.2; do ip -4 neigh flush to $address; timeout 5 sh -c 'until ip -4 neigh get '$address' dev '$1' > /dev/null 2>&1; do break; done' sh eth0; done; cat /proc/net/route");
+    expect(pings.stdout).toContain("eth2");
+    const answer = await lab.nodes.initiator.ssh.exec(["sh", "-c", "for p in 1 2; do timeout 5 bash -c \"</dev/tcp/10.$p.0.2/22\" && echo path $p; done"]);
+    expect(answer.stdout).toBe("path 1\npath 2\n");
+  });
+
+  test("gives its containers NET_ADMIN and /dev/net/tun and nothing more", async () => {
+    for (const node of Object.values(lab.nodes)) {
+      const { HostConfig } = await fixture.host.docker.getContainer(node.container.id).inspect();
+      expect([HostConfig.Privileged, HostConfig.CapDrop, HostConfig.CapAdd]).toEqual([false, ["ALL"], ["NET_ADMIN"]]);
+      const devices = (HostConfig.Devices as { PathOnHost: string }[]).map(device => device.PathOnHost);
+      expect(devices).toEqual(fixture.host.accelerator.accelerator === "kvm" ? ["/dev/net/tun", "/dev/kvm"] : ["/dev/net/tun"]);
+    }
+  });
+
+  test("refuses a node that shows another host key", async () => {
+    const found = (await findLabs()).find(candidate => candidate.lab?.labels.lab === lab.id)?.lab;
+    const target = { name: "target", host: lab.nodes.target.address, port: SSH_PORT, clientKey: found?.clientKey ?? "", hostPublic: makeHostKey().hostPublic };
+    await expect(Ssh.connect(target, 10_000)).rejects.toMatchObject({ code: "RIG_LAB_SSH" });
+  });
+
+  test("ends a command that does not end, at its deadline", async () => {
+    await expect(lab.nodes.target.ssh.exec(["sleep", "60"], { timeoutMs: 500 })).rejects.toMatchObject({ code: "RIG_DEADLINE" });
+    expect((await lab.nodes.target.ssh.exec(["echo", "still here"])).stdout).toBe("still here\n");
+  });
+
+  test("records the console of both nodes from the first line on", () => {
+    const lines = events.filter((event): event is Extract<HistoryEvent, { kind: "console" }> => event.kind === "console");
+    for (const node of ["target", "initiator"]) expect(lines.some(event => event.node === node && event.line.includes("rig-init: up"))).toBe(true);
+  });
+
+  test("says at once that a node is lost, and why", async () => {
+    const lost = Promise.withResolvers<unknown>();
+    lab.nodeLost.addEventListener("abort", () => lost.resolve(lab.nodeLost.reason));
+    await lab.nodes.target.qmp.execute("quit").catch(() => undefined);
+    using limit = deadline(10_000, "the lost node to be noticed");
+    expect(await orAbort(lost.promise, limit)).toMatchObject({ code: "RIG_LAB_CONTAINER", message: expect.stringContaining("target's microVM ended") as string });
+  });
+
+  test("leaves nothing behind, a lost node or not", async () => {
+    await lab[Symbol.asyncDispose]();
+    expect(troubles).toEqual([]);
+    expect(await machineState()).toEqual(before);
+  });
+});
