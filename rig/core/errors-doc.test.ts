@@ -42,7 +42,7 @@ describe("docs/errors.md", () => {
     for (const { code, text } of entries) {
       const meaning = ERROR_CODES[code as keyof typeof ERROR_CODES];
       expect(text, code).toContain(`**Means**: ${meaning}.`);
-      for (const part of PARTS) expect(text, code).toMatch(new RegExp(`^\\*\\*${part}\\*\\*: \\S.{20}`, "m"));
+      for (const part of PARTS) expect(text, code).toMatch(new RegExp(`^\\*\\*${part}\\*\\*: \\S.{10}`, "m"));
     }
   });
 });

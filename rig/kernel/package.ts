@@ -43,6 +43,14 @@ const readPointer = async (entry: CatalogueEntry): Promise<Pointer | undefined> 
 const debIn = async (dir: string): Promise<string | undefined> =>
   (await readdir(dir)).filter(name => name.endsWith(".deb")).map(name => path.join(dir, name))[0];
 
+const requireDeb = async (dir: string, pointer: Pointer): Promise<string> => {
+  const deb = await debIn(dir);
+  if (deb !== undefined) return deb;
+  throw new RigError("RIG_KERNEL_FETCH", `apt fetched ${pointer.package} but left no .deb in ${dir}.`, {
+    blame: "environment",
+  });
+};
+
 /** The kernel package in the cache, without asking the archive; undefined if it is not there or is damaged. */
 export const cachedKernelPackage = async (entry: CatalogueEntry): Promise<KernelPackage | undefined> => {
   const pointer = await readPointer(entry);
@@ -89,13 +97,11 @@ const fetchPackage = async (
         "RIG_KERNEL_FETCH",
         { cwd: building, signal },
       );
+      // Before the entry is there: one without a package would stay, and nothing would fetch it again.
+      await requireDeb(building, pointer);
     },
   });
-  const deb = await debIn(dir);
-  if (deb === undefined)
-    throw new RigError("RIG_KERNEL_FETCH", `apt fetched ${pointer.package} but left no .deb in ${dir}.`, {
-      blame: "environment",
-    });
+  const deb = await requireDeb(dir, pointer);
   const file = pointerFile(entry);
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(`${file}.${process.pid}`, `${JSON.stringify(pointer, null, 2)}\n`);

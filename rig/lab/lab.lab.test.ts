@@ -49,8 +49,6 @@ describe("a lab", () => {
   });
 
   test("connects the guests over both paths, at addresses that are the same in every lab", async () => {
-    const pings = await script(lab.nodes.initiator, "for address in 10.1.0.2 10.2.0.2; do ip -4 neigh flush to $address; timeout 5 sh -c 'until ip -4 neigh get '$address' dev '$1' > /dev/null 2>&1; do break; done' sh eth0; done; cat /proc/net/route");
-    expect(pings.stdout).toContain("eth2");
     const answer = await lab.nodes.initiator.ssh.exec(["sh", "-c", "for p in 1 2; do timeout 5 bash -c \"</dev/tcp/10.$p.0.2/22\" && echo path $p; done"]);
     expect(answer.stdout).toBe("path 1\npath 2\n");
   });

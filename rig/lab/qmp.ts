@@ -25,7 +25,10 @@ export class Qmp implements AsyncDisposable {
   private constructor(socket: Socket, onEvent: (event: QmpEvent) => void) {
     this.#socket = socket;
     this.#onEvent = onEvent;
-    createInterface({ input: socket }).on("line", line => this.#take(line));
+    const lines = createInterface({ input: socket });
+    lines.on("line", line => this.#take(line));
+    // An interface passes its input's errors on; the socket's own handler below has them.
+    lines.on("error", () => undefined);
     socket.on("error", error => this.#end(error));
     socket.on("close", () => this.#end(new Error("QEMU closed the connection")));
   }

@@ -33,7 +33,7 @@ describe("hang and kernel log in a real lab", () => {
       await bench.ledger.rewrite().acknowledged(10_000);
       // A limit of its own: the configuration's is made for networks, and this test need not wait that long.
       history.record({ kind: "limits", answerWithinMs: 1000, why: "this test's own limit" });
-      await script(lab.nodes.initiator, "echo 1 > /proc/sys/kernel/hung_task_timeout_secs; dmsetup suspend --noflush --nolockfs mp; dd if=/dev/zero of=/dev/mapper/mp bs=4k count=1 seek=1000 oflag=direct > /dev/null 2>&1 &");
+      await script(lab.nodes.initiator, "echo 1 > /proc/sys/kernel/hung_task_timeout_secs; dmsetup suspend --noflush --nolockfs mp; dd if=/dev/zero of=/dev/mapper/mp bs=4k count=1 seek=1000 conv=fsync > /dev/null 2>&1 &");
       const stuck = bench.ledger.rewrite();
       await lab.nodes.initiator.console.waitFor(/blocked for more than \d+ seconds/, 20_000, "the kernel to notice the blocked task", signal);
       await sleep(1200, signal);

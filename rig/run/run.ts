@@ -136,7 +136,7 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
         seed,
         out: directory,
         timeoutScale: request.timeoutScale,
-        keepLab: request.keepLab,
+        keepLab: request.keepLab && index === plan.length - 1,
         signal,
         onPhase: name => log.status(`${where}: ${name}`),
         onNote: text => log.say(text, "warn"),

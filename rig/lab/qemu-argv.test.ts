@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import { NODE_NAMES, PATH_NAMES } from "../core/names.ts";
+import { guestAddress, guestMac, type MicroVm, NBD_PORT, pathOfAddress, qemuArgv, SSH_PORT } from "./qemu-argv.ts";
+
+const vm = (more: Partial<MicroVm> = {}): MicroVm => ({
+  node: "initiator",
+  accelerator: "tcg",
+  memoryMiB: 384,
+  cpus: 1,
+  disk: false,
+  capture: false,
+  ...more,
+});
+
+/** What follows each occurrence of an option. */
+const valuesOf = (argv: readonly string[], option: string): readonly string[] =>
+  argv.flatMap((argument, index) => (argument === option ? [argv[index + 1] ?? ""] : []));
+
+const devicesOf = (argv: readonly string[], driver: string) =>
+  valuesOf(argv, "-device").filter(value => value.startsWith(`${driver},`));
+
+describe("the microVM", () => {
+  test("has its NICs in the order in which the guest names them: management, path a, path b", () => {
+    const argv = qemuArgv(vm());
+    expect(valuesOf(argv, "-netdev").map(value => /(?<=id=)\w+/.exec(value)?.[0])).toEqual(["mgmt", "a", "b"]);
+    expect(devicesOf(argv, "virtio-net-pci")).toEqual([
+      "virtio-net-pci,netdev=mgmt,romfile=,mac=52:54:00:00:00:03",
+      "virtio-net-pci,netdev=a,romfile=,mac=52:54:00:00:01:03",
+      "virtio-net-pci,netdev=b,romfile=,mac=52:54:00:00:02:03",
+    ]);
+  });
+
+  test("uses KVM with the host's CPU, or TCG with every feature", () => {
+    expect(valuesOf(qemuArgv(vm({ accelerator: "kvm" })), "-accel")).toEqual(["kvm"]);
+    expect(valuesOf(qemuArgv(vm({ accelerator: "kvm" })), "-cpu")).toEqual(["host"]);
+    expect(valuesOf(qemuArgv(vm()), "-accel")).toEqual(["tcg,thread=multi"]);
+    expect(valuesOf(qemuArgv(vm()), "-cpu")).toEqual(["max"]);
+  });
+
+  test("has the LUN's disk, third, only where asked for", () => {
+    const drives = (disk: boolean) => valuesOf(qemuArgv(vm({ node: "target", disk })), "-drive");
+    expect(drives(false).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules"]);
+    expect(drives(true).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules", "backing"]);
+    expect(drives(true)[2]).toContain("file=/lab/backing.img");
+    for (const drive of drives(true).slice(0, 2)) expect(drive).toContain("readonly=on");
+  });
+
+  test("captures each path only where asked for", () => {
+    expect(valuesOf(qemuArgv(vm()), "-object")).toEqual([]);
+    expect(valuesOf(qemuArgv(vm({ capture: true })), "-object")).toEqual([
+      "filter-dump,id=dump-a,netdev=a,file=/lab/path-a.pcap,maxlen=192",
+      "filter-dump,id=dump-b,netdev=b,file=/lab/path-b.pcap,maxlen=192",
+    ]);
+  });
+
+  test("lets ssh in, NBD into the initiator only, and nothing out", () => {
+    const management = (node: "target" | "initiator") => valuesOf(qemuArgv(vm({ node })), "-netdev")[0];
+    expect(management("initiator")).toContain(`hostfwd=tcp::${SSH_PORT}-:22,hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`);
+    expect(management("target")).not.toContain(String(NBD_PORT));
+    expect(management("target")).toContain("restrict=on");
+  });
+
+  test("is told its name and its addresses", () => {
+    const [append = ""] = valuesOf(qemuArgv(vm({ node: "target" })), "-append");
+    expect(append.split(" ")).toEqual(
+      expect.arrayContaining(["rig.node=target", "rig.addr=eth0:10.0.2.15/24,eth1:10.1.0.2/24,eth2:10.2.0.2/24"]),
+    );
+  });
+
+  test("ends by itself after a panic, and the same lab gives the same arguments", () => {
+    expect(qemuArgv(vm())).toContain("-no-reboot");
+    expect(qemuArgv(vm({ capture: true }))).toEqual(qemuArgv(vm({ capture: true })));
+  });
+});
+
+describe("addresses", () => {
+  test("tell node and path, and no two are the same", () => {
+    const all = NODE_NAMES.flatMap(node => PATH_NAMES.map(path => [guestAddress(node, path), path] as const));
+    expect(new Set(all.map(([address]) => address)).size).toBe(4);
+    for (const [address, path] of all) expect(pathOfAddress(address)).toBe(path);
+    const macs = NODE_NAMES.flatMap(node => [0, 1, 2].map(link => guestMac(node, link)));
+    expect(new Set(macs).size).toBe(6);
+  });
+
+  test.each(["", "10.0.2.15", "10.3.0.2", "10.1.1.2", "110.1.0.2", "a"])("%j is on no path", address => {
+    expect(pathOfAddress(address)).toBeUndefined();
+  });
+
+  test("with a port are on their path too", () => {
+    expect(pathOfAddress("10.2.0.2:3260")).toBe("b");
+  });
+});
