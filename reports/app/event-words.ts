@@ -51,7 +51,7 @@ export const eventWords = (event: HistoryEvent): string => {
     case "session":
       return `path ${event.path}, session ${event.sid}: ${event.state}${event.device === undefined ? "" : ` (${event.device})`}`;
     case "socket":
-      return `path ${event.path}, ${event.local}: ${event.state}${event.orphan ? ", orphan" : ""}, ${formatBytes(event.sendQueueBytes)} to send`;
+      return `${event.node}, path ${event.path}, ${event.local}: ${event.state}${event.orphan ? ", orphan" : ""}, ${formatBytes(event.sendQueueBytes)} to send`;
     case "multipath":
       return `dm-multipath, path ${event.path}: ${event.state}`;
     case "console":

@@ -125,6 +125,8 @@ export const collect = (events: readonly NumberedEvent[], end: number): Collecte
         state(`${event.path}/multipath`, "multipath", event.state, event.state === "active" ? "good" : "bad");
         break;
       case "socket": {
+        // The lane shows where stale data can wait: with its sender.
+        if (event.node !== "initiator") break;
         const unsent = event.sendQueueBytes > 0 ? `, ${formatBytes(event.sendQueueBytes)} unsent` : "";
         const text = event.state === "gone" ? "gone" : `${event.orphan ? "orphan " : ""}${event.state}${unsent}`;
         const tone = event.orphan

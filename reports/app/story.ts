@@ -111,6 +111,7 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
         }
         break;
       case "socket": {
+        if (event.node !== "initiator") break;
         const key = `${event.path} ${event.local}`;
         const moment = socketMoment(event, sockets.get(key));
         sockets.set(key, event);

@@ -5,8 +5,8 @@ import { Command } from "commander";
 import pc from "picocolors";
 import { messageOf, RigError } from "../core/errors.ts";
 import { readHistory } from "../history/reader.ts";
-import { judgeCell } from "../run/judge-cell.ts";
 import { type Cell, cellSchema, RESULTS_VERSION } from "../results/schema.ts";
+import { judgeCell } from "../run/judge-cell.ts";
 
 const readCell = async (dir: string): Promise<Cell> => {
   const file = path.join(dir, "cell.json");
@@ -14,14 +14,25 @@ const readCell = async (dir: string): Promise<Cell> => {
   try {
     raw = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    throw new RigError("RIG_BAD_RESULTS", `Expected a cell's directory (with cell.json and history.ndjson) at ${dir}: ${messageOf(error)}`, { blame: "usage" });
+    throw new RigError(
+      "RIG_BAD_RESULTS",
+      `Expected a cell's directory (with cell.json and history.ndjson) at ${dir}: ${messageOf(error)}`,
+      { blame: "usage" },
+    );
   }
   const { version } = raw as { version?: unknown };
   if (version !== RESULTS_VERSION) {
-    throw new RigError("RIG_BAD_RESULTS", `${file} has version ${String(version)}; this rig reads version ${RESULTS_VERSION}.`, { blame: "usage" });
+    throw new RigError(
+      "RIG_BAD_RESULTS",
+      `${file} has version ${String(version)}; this rig reads version ${RESULTS_VERSION}.`,
+      { blame: "usage" },
+    );
   }
   const parsed = cellSchema.safeParse(raw);
-  if (!parsed.success) throw new RigError("RIG_BAD_RESULTS", `${file} is damaged: ${parsed.error.issues[0]?.message ?? ""}`, { blame: "usage" });
+  if (!parsed.success)
+    throw new RigError("RIG_BAD_RESULTS", `${file} is damaged: ${parsed.error.issues[0]?.message ?? ""}`, {
+      blame: "usage",
+    });
   return parsed.data;
 };
 
@@ -39,11 +50,16 @@ export const checkCommand = (): Command =>
       const status = verdict.status === "PASS" && stopped !== undefined ? cell.status : verdict.status;
       const reason = verdict.reason ?? stopped;
       if (options.json) {
-        process.stdout.write(`${JSON.stringify({ status, ...(reason === undefined ? {} : { reason }), findings: verdict.findings }, null, 2)}\n`);
+        process.stdout.write(
+          `${JSON.stringify({ status, ...(reason === undefined ? {} : { reason }), findings: verdict.findings }, null, 2)}\n`,
+        );
       } else {
-        const lines = [`${cell.scenario} on ${cell.kernel.name}, seed ${cell.seed}: ${pc.bold(status)}${status === cell.status ? "" : ` (stored: ${cell.status})`}`];
+        const lines = [
+          `${cell.scenario} on ${cell.kernel.name}, seed ${cell.seed}: ${pc.bold(status)}${status === cell.status ? "" : ` (stored: ${cell.status})`}`,
+        ];
         if (reason !== undefined) lines.push(`  ${reason}`);
-        for (const finding of verdict.findings) lines.push(`  ${pc.red(finding.class)}: ${finding.title}`, `    ${finding.explanation}`);
+        for (const finding of verdict.findings)
+          lines.push(`  ${pc.red(finding.class)}: ${finding.title}`, `    ${finding.explanation}`);
         process.stdout.write(`${lines.join("\n")}\n`);
       }
       process.exitCode = status === "FAIL" ? 1 : status === "PASS" || status === "DONE" || status === "SKIP" ? 0 : 3;

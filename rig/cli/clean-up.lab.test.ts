@@ -3,14 +3,22 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { run } from "../core/exec.ts";
+import type { Run } from "../results/schema.ts";
 import { runCli, startCli } from "../testing/cli.ts";
 import { type MachineState, machineState } from "../testing/machine-state.ts";
-import type { Run } from "../results/schema.ts";
 
 describe("what a run leaves behind", () => {
   let before: MachineState;
   let out: string;
-  const cell = (...more: readonly string[]) => ["run", "recovery/stale-write", "--kernel", "debian-6.1", "--out", out, ...more];
+  const cell = (...more: readonly string[]) => [
+    "run",
+    "recovery/stale-write",
+    "--kernel",
+    "debian-6.1",
+    "--out",
+    out,
+    ...more,
+  ];
 
   beforeAll(async () => {
     before = await machineState();
@@ -73,7 +81,10 @@ describe("what a run leaves behind", () => {
   });
 
   test("two rigs at the same time do not disturb each other", async () => {
-    const results = await Promise.all([startCli(cell("--json")).result, startCli(cell("--json", "--seed", "2")).result]);
+    const results = await Promise.all([
+      startCli(cell("--json")).result,
+      startCli(cell("--json", "--seed", "2")).result,
+    ]);
     for (const { status, stdout, stderr } of results) {
       expect(status, stderr).toBe(0);
       expect((JSON.parse(stdout) as Run).cells.map(item => item.status)).toEqual(["PASS"]);
@@ -85,7 +96,14 @@ describe("what a run leaves behind", () => {
     const kept = await runCli(...cell("--keep-lab"));
     expect(kept.status, kept.stderr).toBe(0);
     expect(kept.stderr).toMatch(/The lab \w+ is kept/);
-    const shown = await runCli("shell", "initiator", "--", "sh", "-c", "hostname; ls /sys/class/iscsi_session | wc -l; exit 7");
+    const shown = await runCli(
+      "shell",
+      "initiator",
+      "--",
+      "sh",
+      "-c",
+      "hostname; ls /sys/class/iscsi_session | wc -l; exit 7",
+    );
     expect([shown.status, shown.stdout]).toEqual([7, "initiator\n2\n"]);
     expect((await runCli("shell", "initator")).stderr).toContain("Did you mean initiator?");
     const log = await readFile(path.join(out, "latest/rig.log"), "utf8");

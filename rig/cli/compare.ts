@@ -1,7 +1,15 @@
 /** `rig compare`: scenarios on two kernels, and what differs. */
 import { Command } from "commander";
 import { execute } from "./execute.ts";
-import { jsonOption, keepLabOption, outOption, repeatOption, type RunOptions, seedOption, timeoutScaleOption } from "./options.ts";
+import {
+  jsonOption,
+  keepLabOption,
+  outOption,
+  type RunOptions,
+  repeatOption,
+  seedOption,
+  timeoutScaleOption,
+} from "./options.ts";
 
 export const compareCommand = (): Command =>
   new Command("compare")

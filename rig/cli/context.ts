@@ -1,6 +1,7 @@
 /** What every command has: a log, and a signal that aborts when the user wants to stop. */
-import { createLog, type Log } from "../core/log.ts";
+
 import { RigError } from "../core/errors.ts";
+import { createLog, type Log } from "../core/log.ts";
 
 export interface CommandContext extends Disposable {
   readonly log: Log;
@@ -18,7 +19,9 @@ export const commandContext = (): CommandContext => {
       process.exit(3);
     }
     log.say(`${name}: stopping and cleaning up (once more to end at once).`, "warn");
-    controller.abort(new RigError("RIG_INTERRUPTED", `Stopped by ${name}; everything was cleaned up.`, { blame: "environment" }));
+    controller.abort(
+      new RigError("RIG_INTERRUPTED", `Stopped by ${name}; everything was cleaned up.`, { blame: "environment" }),
+    );
   };
   const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const name of names) process.on(name, handler);

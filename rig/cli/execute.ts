@@ -23,23 +23,33 @@ const MARKS: Record<Run["comparison"][number]["verdict"], (text: string) => stri
 /** The last lines of a run, for people. */
 const tellVerdict = (run: Run, report: string | undefined, directory: string): void => {
   const lines = [""];
-  for (const { scenario, verdict, words } of run.comparison) lines.push(`${scenario}: ${MARKS[verdict](verdict)}`, `  ${words}`);
+  for (const { scenario, verdict, words } of run.comparison)
+    lines.push(`${scenario}: ${MARKS[verdict](verdict)}`, `  ${words}`);
   lines.push("", pc.bold(run.verdict), `Report:  ${report ?? "none"}`, `Results: ${directory}`);
   process.stdout.write(`${lines.join("\n")}\n`);
 };
 
 /** Runs scenarios on one kernel, or on base and head; returns the exit status. */
-export const execute = async (scenarioNames: readonly string[], kernelNames: readonly [string] | readonly [string, string], options: RunOptions): Promise<number> => {
+export const execute = async (
+  scenarioNames: readonly string[],
+  kernelNames: readonly [string] | readonly [string, string],
+  options: RunOptions,
+): Promise<number> => {
   using context = commandContext();
   const { log, signal } = context;
   if (new Set(kernelNames).size !== kernelNames.length) {
-    throw new RigError("RIG_USAGE", `Base and head are both ${kernelNames[0]}; a comparison needs two kernels. For one kernel: rig run --kernel ${kernelNames[0]}`, { blame: "usage" });
+    throw new RigError(
+      "RIG_USAGE",
+      `Base and head are both ${kernelNames[0]}; a comparison needs two kernels. For one kernel: rig run --kernel ${kernelNames[0]}`,
+      { blame: "usage" },
+    );
   }
   // Names are checked before anything is fetched or built: a typo should cost a second.
   const [scenarios, catalogue] = await Promise.all([loadScenarios(scenarioNames), loadCatalogue()]);
   const entries = kernelNames.map(name => findKernel(catalogue, name));
   const host = await prepareHost(log, signal);
-  for (const gone of await reap(host.docker, { kept: false })) log.say(`Left over from a rig that was killed, removed: ${gone}`, "warn");
+  for (const gone of await reap(host.docker, { kept: false }))
+    log.say(`Left over from a rig that was killed, removed: ${gone}`, "warn");
   const kernels: Kernel[] = [];
   for (const entry of entries) kernels.push(await resolveKernel(entry, log, { signal }));
   const result = await runAll({

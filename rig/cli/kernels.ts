@@ -18,12 +18,17 @@ export const kernelsCommand = (): Command => {
             name: entry.name,
             title: entry.title,
             state: pkg === undefined ? "to fetch" : "cached",
-            ...(pkg === undefined ? {} : { package: pkg.package, packageVersion: pkg.version, packageSha256: pkg.sha256 }),
+            ...(pkg === undefined
+              ? {}
+              : { package: pkg.package, packageVersion: pkg.version, packageSha256: pkg.sha256 }),
           };
         }),
       );
       if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-      else process.stdout.write(`${table([["NAME", "TITLE", "STATE", "PACKAGE"], ...rows.map(row => [row.name, row.title, row.state, row.package === undefined ? "" : `${row.package} ${row.packageVersion}`])])}\n`);
+      else
+        process.stdout.write(
+          `${table([["NAME", "TITLE", "STATE", "PACKAGE"], ...rows.map(row => [row.name, row.title, row.state, row.package === undefined ? "" : `${row.package} ${row.packageVersion}`])])}\n`,
+        );
     });
   command
     .command("fetch")
@@ -34,8 +39,14 @@ export const kernelsCommand = (): Command => {
       using context = commandContext();
       const catalogue = await loadCatalogue();
       for (const entry of names.map(name => findKernel(catalogue, name))) {
-        const { identity } = await resolveKernel(entry, context.log, { refresh: options.refresh, signal: context.signal });
-        context.log.say(`${identity.name}: ${identity.package ?? ""} ${identity.packageVersion ?? ""}, ${identity.release}`, "good");
+        const { identity } = await resolveKernel(entry, context.log, {
+          refresh: options.refresh,
+          signal: context.signal,
+        });
+        context.log.say(
+          `${identity.name}: ${identity.package ?? ""} ${identity.packageVersion ?? ""}, ${identity.release}`,
+          "good",
+        );
       }
     });
   return command;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
-import { exitStatusOf, messageOf, RigError } from "../core/errors.ts";
+import { asRigError, exitStatusOf } from "../core/errors.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
 import { checkCommand } from "./check.ts";
 import { compareCommand } from "./compare.ts";
@@ -19,22 +19,41 @@ import { shellCommand } from "./shell.ts";
 const { version } = JSON.parse(readFileSync(path.join(PROJECT_DIR, "package.json"), "utf8")) as { version: string };
 
 const program = new Command("rig")
-  .description("Finds I/O corruption, hangs, crashes and stuck sessions of Linux iSCSI by breaking real connections, and compares kernels.")
+  .description(
+    "Finds I/O corruption, hangs, crashes and stuck sessions of Linux iSCSI by breaking real connections, and compares kernels.",
+  )
   .version(version)
   .option("--verbose", "with an error, also its code, its cause and its stack")
   .showHelpAfterError("(rig --help and rig COMMAND --help tell more)")
   .exitOverride()
-  .addHelpText("after", "\nExit status: 0 nothing wrong; 1 an oracle failed the kernel, or head regressed; 2 unusable arguments or input;\n             3 the rig could not do its work.");
+  .addHelpText(
+    "after",
+    "\nExit status: 0 nothing wrong; 1 an oracle failed the kernel, or head regressed; 2 unusable arguments or input;\n             3 the rig could not do its work.",
+  );
 
-for (const command of [runCommand, compareCommand, checkCommand, reportCommand, kernelsCommand, scenariosCommand, doctorCommand, reapCommand, shellCommand, setupCommand]) {
+for (const command of [
+  runCommand,
+  compareCommand,
+  checkCommand,
+  reportCommand,
+  kernelsCommand,
+  scenariosCommand,
+  doctorCommand,
+  reapCommand,
+  shellCommand,
+  setupCommand,
+]) {
   program.addCommand(command().exitOverride().copyInheritedSettings(program));
 }
 
 const fail = (error: unknown): number => {
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
-  const known = error instanceof RigError ? error : new RigError("RIG_BUG", `This is a bug in the rig: ${messageOf(error)}. Run it with --verbose and report what it prints.`, { cause: error });
+  const known = asRigError(error);
   process.stderr.write(`${pc.red("rig:")} ${known.message}\n`);
-  if (verbose) process.stderr.write(`${known.code} (${known.blame})\n${known.stack ?? ""}\n${known.cause instanceof Error ? `caused by: ${known.cause.stack ?? ""}\n` : ""}`);
+  if (verbose)
+    process.stderr.write(
+      `${known.code} (${known.blame})\n${known.stack ?? ""}\n${known.cause instanceof Error ? `caused by: ${known.cause.stack ?? ""}\n` : ""}`,
+    );
   return exitStatusOf(known);
 };
 

@@ -16,12 +16,17 @@ const factor = (text: string): number => {
 };
 
 export const repeatOption = (byDefault: number) =>
-  new Option("--repeat <n>", "cells for each scenario and kernel, with seeds from --seed on").argParser(integer(1, 10_000)).default(byDefault);
-export const seedOption = () => new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
+  new Option("--repeat <n>", "cells for each scenario and kernel, with seeds from --seed on")
+    .argParser(integer(1, 10_000))
+    .default(byDefault);
+export const seedOption = () =>
+  new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
 export const outOption = () => new Option("--out <dir>", "where results go").default("results");
 export const jsonOption = () => new Option("--json", "print run.json on standard output").default(false);
-export const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
-export const timeoutScaleOption = () => new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
+export const keepLabOption = () =>
+  new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
+export const timeoutScaleOption = () =>
+  new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
 
 export interface RunOptions {
   readonly repeat: number;
@@ -33,4 +38,5 @@ export interface RunOptions {
 }
 
 /** The seeds of a run. */
-export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): readonly number[] => Array.from({ length: repeat }, (_, i) => seed + i);
+export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): readonly number[] =>
+  Array.from({ length: repeat }, (_, i) => seed + i);

@@ -12,5 +12,6 @@ export const reapCommand = (): Command =>
       const gone = await reap(docker, { kept: true, dryRun: options.dryRun });
       for (const what of gone) process.stdout.write(`${options.dryRun ? "would remove" : "removed"} ${what}\n`);
       if (gone.length === 0) process.stdout.write("nothing is left over\n");
-      if (docker === undefined) process.stdout.write("(no Docker daemon answers, so only directories were looked at)\n");
+      if (docker === undefined)
+        process.stdout.write("(no Docker daemon answers, so only directories were looked at)\n");
     });

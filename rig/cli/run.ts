@@ -1,7 +1,15 @@
 /** `rig run`: scenarios on one kernel. */
 import { Command } from "commander";
 import { execute } from "./execute.ts";
-import { jsonOption, keepLabOption, outOption, repeatOption, type RunOptions, seedOption, timeoutScaleOption } from "./options.ts";
+import {
+  jsonOption,
+  keepLabOption,
+  outOption,
+  type RunOptions,
+  repeatOption,
+  seedOption,
+  timeoutScaleOption,
+} from "./options.ts";
 
 export const runCommand = (): Command =>
   new Command("run")

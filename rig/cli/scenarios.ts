@@ -11,5 +11,8 @@ export const scenariosCommand = (): Command =>
       const all = await loadScenarios([]);
       const rows = all.map(({ name, title, about, healthy }) => ({ name, title, about, healthy }));
       if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-      else process.stdout.write(`${table([["NAME", "TITLE", "ABOUT"], ...rows.map(row => [row.name, row.title, row.about.join(" ")])])}\n`);
+      else
+        process.stdout.write(
+          `${table([["NAME", "TITLE", "ABOUT"], ...rows.map(row => [row.name, row.title, row.about.join(" ")])])}\n`,
+        );
     });

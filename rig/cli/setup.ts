@@ -21,5 +21,8 @@ export const setupCommand = (): Command =>
       const { accelerator } = await prepareHost(log, signal);
       const catalogue = await loadCatalogue();
       for (const name of DEFAULT_KERNELS) await resolveKernel(findKernel(catalogue, name), log, { signal });
-      log.say(`Ready: ${DEFAULT_KERNELS.join(", ")}; accelerator ${accelerator.accelerator} (${accelerator.why}).`, "good");
+      log.say(
+        `Ready: ${DEFAULT_KERNELS.join(", ")}; accelerator ${accelerator.accelerator} (${accelerator.why}).`,
+        "good",
+      );
     });

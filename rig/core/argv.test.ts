@@ -9,7 +9,7 @@ test.each([
   ["", "''"],
   ["two words", "'two words'"],
   ["it's", "'it'\\''s'"],
-  ["$HOME `id` \\ \"", "'$HOME `id` \\ \"'"],
+  ['$HOME `id` \\ "', "'$HOME `id` \\ \"'"],
   ["~", "'~'"],
   ["line\nline", "'line\nline'"],
 ])("%j is quoted as %s", (argument, quoted) => {

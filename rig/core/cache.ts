@@ -106,14 +106,19 @@ export interface CacheRequest {
   build(dir: string): Promise<void>;
 }
 
-/** Fails with RIG_NO_SPACE unless the file system of `dir` has `needsMiB` to spare. */
-export const requireSpace = async (dir: string, needsMiB: number, what: string): Promise<void> => {
+/** Fails with RIG_NO_SPACE unless the file system of `dir` has `needsMiB` to spare. `variable` moves it to another disk. */
+export const requireSpace = async (
+  dir: string,
+  needsMiB: number,
+  what: string,
+  variable = "XDG_CACHE_HOME",
+): Promise<void> => {
   const fs = await statfs(dir);
   const freeMiB = Math.floor((fs.bavail * fs.bsize) / 2 ** 20);
   if (freeMiB < needsMiB) {
     throw new RigError(
       "RIG_NO_SPACE",
-      `Expected ${needsMiB} MiB free in ${dir} for ${what}; there are ${freeMiB} MiB. Free some space, or set XDG_CACHE_HOME to a larger disk.`,
+      `Expected ${needsMiB} MiB free in ${dir} for ${what}; there are ${freeMiB} MiB. Free some space, or set ${variable} to a larger disk.`,
       { blame: "environment" },
     );
   }

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   RIG_BAD_RESULTS: "a results directory that cannot be read",
   RIG_NOT_ROOT: "the rig needs root for containers and networks",
   RIG_NO_DOCKER: "no Docker daemon answers and none can be started",
+  RIG_FILE: "a file or directory could not be read, made or written",
   RIG_NO_SPACE: "a file system is full or nearly full",
   RIG_NO_DEVICE: "a device node that the lab needs is missing",
   RIG_MISSING_PROGRAM: "a program that the rig calls is not installed",
@@ -28,7 +29,6 @@ export const ERROR_CODES = {
   RIG_QMP: "QEMU refused a command or did not answer",
   RIG_ISCSI_SETUP: "the target or the initiator could not be configured",
   RIG_FAULT: "a fault could not be injected or healed",
-  RIG_FAULT_BLIND: "a fault that was injected did not bite",
   RIG_DEADLINE: "something did not happen in the time allowed",
   RIG_INTERRUPTED: "stopped by a signal",
   RIG_NBD: "the connection to the device under test failed",
@@ -56,6 +56,34 @@ export class RigError extends Error {
     this.context = options.context ?? {};
   }
 }
+
+/** What the operating system says (ENOENT, EACCES, ENOSPC ...) is about the machine, not a bug: as a RigError, or undefined. */
+const fromSystemError = (error: unknown): RigError | undefined => {
+  if (!(error instanceof Error)) return undefined;
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  if (typeof code !== "string" || typeof syscall !== "string" || path === undefined) return undefined;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new RigError("RIG_NO_SPACE", `No space left for ${path}. Free some and run the command again.`, {
+      blame: "environment",
+      cause: error,
+    });
+  }
+  return new RigError(
+    "RIG_FILE",
+    `${path}: ${syscall} failed (${code}). Look at its owner, its mode and its file system.`,
+    {
+      blame: "environment",
+      cause: error,
+    },
+  );
+};
+
+/** Any error as a RigError; one that nobody foresaw is a bug in the rig. */
+export const asRigError = (error: unknown): RigError => {
+  if (error instanceof RigError) return error;
+  const unforeseen = `This is a bug in the rig: ${messageOf(error)}. Run it with --verbose and report what it prints.`;
+  return fromSystemError(error) ?? new RigError("RIG_BUG", unforeseen, { cause: error });
+};
 
 /** The exit status of a command that ended with this error: 2 for unusable input, 3 for everything the rig could not do. */
 export const exitStatusOf = (error: unknown): number => (error instanceof RigError && error.blame === "usage" ? 2 : 3);

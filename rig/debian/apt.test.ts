@@ -2,7 +2,15 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { standIns, temporaryDirectory } from "../testing/bench-dir.ts";
-import { acquireOptions, machineMirrors, parseMirrors, parseStanzas, privateApt, showPackage, sourcesFor } from "./apt.ts";
+import {
+  acquireOptions,
+  machineMirrors,
+  parseMirrors,
+  parseStanzas,
+  privateApt,
+  showPackage,
+  sourcesFor,
+} from "./apt.ts";
 
 const DEBIAN = [
   "http://mirror.example/debian/|bookworm|main",
@@ -157,7 +165,9 @@ describe("an apt of our own", () => {
   });
 
   test("whose update fails is an error that quotes apt", async () => {
-    await standIns({ "apt-get": `case "$*" in *update) echo "E: no network" >&2; exit 100 ;; esac\n${apt["apt-get"]}` });
+    await standIns({
+      "apt-get": `case "$*" in *update) echo "E: no network" >&2; exit 100 ;; esac\n${apt["apt-get"]}`,
+    });
     await expect(privateApt(await temporaryDirectory(), ["bookworm"])).rejects.toMatchObject({
       code: "RIG_KERNEL_FETCH",
       message: expect.stringContaining("E: no network") as string,

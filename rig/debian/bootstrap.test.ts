@@ -16,11 +16,11 @@ test("mmdebstrap is given the suite with its updates, the machine's mirror and p
   expect(args.slice(-3)).toEqual(["bookworm", target, "-"]);
   expect(args).toContain("--include=a,b");
   expect(args).toContain('--aptopt=Acquire::http::Proxy "http://proxy:3128/"');
-  expect(lines.map(line => line.split(" ").slice(3).join(" "))).toEqual([
-    "bookworm main",
-    "bookworm-updates main",
-    "bookworm-security main",
-  ].map((suite, index) => `${index === 2 ? "http://mirror/debian-security" : "http://mirror/debian"} ${suite}`));
+  expect(lines.map(line => line.split(" ").slice(3).join(" "))).toEqual(
+    ["bookworm main", "bookworm-updates main", "bookworm-security main"].map(
+      (suite, index) => `${index === 2 ? "http://mirror/debian-security" : "http://mirror/debian"} ${suite}`,
+    ),
+  );
 });
 
 test("a bootstrap that fails is told as such, a full disk as what it is", async () => {

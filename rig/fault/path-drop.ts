@@ -4,6 +4,7 @@
  * that forgot its table, and unlike an unplugged cable. The rules' own packet counters are the evidence.
  */
 
+import { shellCommand } from "../core/argv.ts";
 import { RigError } from "../core/errors.ts";
 import type { PathName } from "../core/names.ts";
 import type { Container } from "../lab/container.ts";
@@ -34,6 +35,9 @@ export const parseCounters = (listing: string, name: string): { rules: number; p
   return { rules: rows.length, packets: sum(0), bytes: sum(1) };
 };
 
+/** Prints the rules with their counters. */
+const LIST = "iptables -w 5 -nvxL FORWARD";
+
 export class PathDrop implements Fault {
   readonly name: string;
   readonly on: string;
@@ -50,30 +54,22 @@ export class PathDrop implements Fault {
 
   async inject(): Promise<string> {
     // One command for both directions: a path that is dead one way only is another fault.
-    const rules = this.#ports.map(
-      port =>
-        `iptables -w 5 -I FORWARD ${matches(this.name, port)
-          .map(part => `'${part}'`)
-          .join(" ")}`,
-    );
-    await this.#container.execOk(["sh", "-ec", rules.join("\n")]);
-    const { rules: count } = await this.#read();
-    if (count !== this.#ports.length)
+    const listing = await this.#container.execOk(["sh", "-ec", [...this.#rules("-I"), LIST].join("\n")]);
+    const { rules } = parseCounters(listing.stdout, this.name);
+    if (rules !== this.#ports.length)
       throw new RigError(
         "RIG_FAULT",
-        `Expected ${this.#ports.length} rules of ${this.name} after injecting it; there are ${count}.`,
+        `Expected ${this.#ports.length} rules of ${this.name} after injecting it; there are ${rules}.`,
       );
     return `every packet of ${this.on} is dropped, both ways`;
   }
 
   async heal(): Promise<string> {
-    const seen = await this.#read();
+    // -D fails where the rule is gone already, which is what is wanted.
+    const removals = this.#rules("-D").map(rule => `${rule} 2> /dev/null || true`);
+    const listing = await this.#container.execOk(["sh", "-ec", [LIST, ...removals].join("\n")]);
+    const seen = parseCounters(listing.stdout, this.name);
     if (seen.rules > 0) this.#last = seen;
-    for (const port of this.#ports) {
-      // -D fails where the rule is gone already, which is what is wanted.
-      if (seen.rules > 0)
-        await this.#container.exec(["iptables", "-w", "5", "-D", "FORWARD", ...matches(this.name, port)]);
-    }
     return `${this.on} carries packets again`;
   }
 
@@ -88,8 +84,15 @@ export class PathDrop implements Fault {
     };
   }
 
+  /** One command a direction, for the shell of the container; every part is quoted. */
+  #rules(action: "-I" | "-D"): readonly string[] {
+    return this.#ports.map(port =>
+      shellCommand(["iptables", "-w", "5", action, "FORWARD", ...matches(this.name, port)]),
+    );
+  }
+
   async #read(): Promise<{ rules: number; packets: number; bytes: number }> {
-    const listing = await this.#container.execOk(["iptables", "-w", "5", "-nvxL", "FORWARD"]);
+    const listing = await this.#container.execOk(["sh", "-ec", LIST]);
     return parseCounters(listing.stdout, this.name);
   }
 }

@@ -19,6 +19,10 @@ test.each(["guest", "node"] as const)("the list of the %s holds package names, e
   for (const one of packages) expect(one).toMatch(/^[a-z0-9][a-z0-9.+-]+$/);
 });
 
-test.each([["guest", "init.c"], ["guest", "watch.c"], ["node", "entry.sh"]])("containers/%s/%s is there", async (...parts) => {
+test.each([
+  ["guest", "init.c"],
+  ["guest", "watch.c"],
+  ["node", "entry.sh"],
+])("containers/%s/%s is there", async (...parts) => {
   await access(definitionFile(...parts));
 });

@@ -33,7 +33,11 @@ describe("a mistake in a catalogue is told with its place:", () => {
     ["a missing field", entry().replace("    title: Debian 12\n", ""), /title/],
   ])("%s", (_name, text, words) => {
     expect(() => parseCatalogue(text, "x.yaml")).toThrow(
-      expect.objectContaining({ code: "RIG_USAGE", blame: "usage", message: expect.stringMatching(words) as string }) as Error,
+      expect.objectContaining({
+        code: "RIG_USAGE",
+        blame: "usage",
+        message: expect.stringMatching(words) as string,
+      }) as Error,
     );
   });
 });

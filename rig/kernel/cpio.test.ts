@@ -24,7 +24,8 @@ const parse = (archive: Buffer) => {
       continue;
     }
     expect(archive.toString("latin1", at, at + 6)).toBe("070701");
-    const field = (index: number) => Number.parseInt(archive.toString("latin1", at + 6 + index * 8, at + 14 + index * 8), 16);
+    const field = (index: number) =>
+      Number.parseInt(archive.toString("latin1", at + 6 + index * 8, at + 14 + index * 8), 16);
     const [mode, links, size, nameLength] = [field(1), field(4), field(6), field(11)];
     const name = archive.toString("utf8", at + 110, at + 110 + nameLength - 1);
     expect(archive[at + 110 + nameLength - 1]).toBe(0);
@@ -61,7 +62,11 @@ test.skipIf(!existsSync("/usr/bin/cpio"))("cpio unpacks it", async () => {
   const dir = path.join(await temporaryDirectory(), "out");
   await mkdir(dir);
   const archive = cpioArchive(entries);
-  const listing = execFileSync("cpio", ["-it", "--quiet"], { input: archive, encoding: "utf8", env: { LC_ALL: "C.UTF-8" } });
+  const listing = execFileSync("cpio", ["-it", "--quiet"], {
+    input: archive,
+    encoding: "utf8",
+    env: { LC_ALL: "C.UTF-8" },
+  });
   expect(listing.trim().split("\n")).toEqual(entries.map(({ name }) => name));
   execFileSync("cpio", ["-id", "--quiet", "--no-absolute-filenames"], { input: archive, cwd: dir });
   expect(await readFile(path.join(dir, "lab/größe"), "utf8")).toBe("umlauts\n");

@@ -71,8 +71,9 @@ export class Console implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     if (this.#rest !== "") this.#line(this.#rest);
+    this.#rest = "";
     this.#file.end();
-    if (!this.#file.errored) await once(this.#file, "close").catch(() => undefined);
+    if (!this.#file.closed && !this.#file.errored) await once(this.#file, "close").catch(() => undefined);
   }
 
   #take(text: string): void {

@@ -78,12 +78,10 @@ export class Container {
       const made = new Container(docker, container, request.name);
       try {
         for (const network of Object.values(networks)) {
-          await docker
-            .getNetwork(network.id)
-            .connect({
-              Container: container.id,
-              EndpointConfig: { IPAMConfig: { IPv4Address: network.address(node) } },
-            });
+          await docker.getNetwork(network.id).connect({
+            Container: container.id,
+            EndpointConfig: { IPAMConfig: { IPv4Address: network.address(node) } },
+          });
         }
       } catch (error) {
         await made.remove();

@@ -9,7 +9,12 @@ const piece = (stream: number, text: string): Buffer => {
 };
 
 test("pieces of both streams come together, in order, as clean lines", () => {
-  const raw = Buffer.concat([piece(1, "qemu: st"), piece(1, "arting\n"), piece(2, "\u001b[31merror\u001b[0m\r\n\n"), piece(1, "end")]);
+  const raw = Buffer.concat([
+    piece(1, "qemu: st"),
+    piece(1, "arting\n"),
+    piece(2, "\u001b[31merror\u001b[0m\r\n\n"),
+    piece(1, "end"),
+  ]);
   expect(demuxLog(raw)).toEqual(["qemu: starting", "error", "end"]);
 });
 

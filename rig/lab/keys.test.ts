@@ -33,7 +33,9 @@ test("the host's key is in dropbear's format: the algorithm, then seed and publi
   expect(wire[1]?.equals(pair.subarray(32))).toBe(true);
   // The seed is the private key of that public key (RFC 8410).
   const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), pair.subarray(0, 32)]);
-  const point = createPublicKey(createPrivateKey({ key: der, format: "der", type: "pkcs8" })).export({ format: "jwk" }).x;
+  const point = createPublicKey(createPrivateKey({ key: der, format: "der", type: "pkcs8" })).export({
+    format: "jwk",
+  }).x;
   expect(Buffer.from(point ?? "", "base64url").equals(pair.subarray(32))).toBe(true);
 });
 

@@ -5,7 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import ssh2 from "ssh2";
 
-export interface LabKeys {
+interface LabKeys {
   /** The client's private key, OpenSSH format. */
   readonly clientKey: string;
   /** The line that goes into authorized_keys. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deadline, orAbort } from "../core/clock.ts";
 import type { HistoryEvent, Unstamped } from "../history/event.ts";
-import { labFixture, type LabFixture } from "../testing/lab-fixture.ts";
+import { type LabFixture, labFixture } from "../testing/lab-fixture.ts";
 import { type MachineState, machineState } from "../testing/machine-state.ts";
 import { makeHostKey } from "./keys.ts";
 import { bootLab, type Lab } from "./lab.ts";
@@ -49,7 +49,11 @@ describe("a lab", () => {
   });
 
   test("connects the guests over both paths, at addresses that are the same in every lab", async () => {
-    const answer = await lab.nodes.initiator.ssh.exec(["sh", "-c", "for p in 1 2; do timeout 5 bash -c \"</dev/tcp/10.$p.0.2/22\" && echo path $p; done"]);
+    const answer = await lab.nodes.initiator.ssh.exec([
+      "sh",
+      "-c",
+      'for p in 1 2; do timeout 5 bash -c "</dev/tcp/10.$p.0.2/22" && echo path $p; done',
+    ]);
     expect(answer.stdout).toBe("path 1\npath 2\n");
   });
 
@@ -58,24 +62,37 @@ describe("a lab", () => {
       const { HostConfig } = await fixture.host.docker.getContainer(node.container.id).inspect();
       expect([HostConfig.Privileged, HostConfig.CapDrop, HostConfig.CapAdd]).toEqual([false, ["ALL"], ["NET_ADMIN"]]);
       const devices = (HostConfig.Devices as { PathOnHost: string }[]).map(device => device.PathOnHost);
-      expect(devices).toEqual(fixture.host.accelerator.accelerator === "kvm" ? ["/dev/net/tun", "/dev/kvm"] : ["/dev/net/tun"]);
+      expect(devices).toEqual(
+        fixture.host.accelerator.accelerator === "kvm" ? ["/dev/net/tun", "/dev/kvm"] : ["/dev/net/tun"],
+      );
     }
   });
 
   test("refuses a node that shows another host key", async () => {
     const found = (await findLabs()).find(candidate => candidate.lab?.labels.lab === lab.id)?.lab;
-    const target = { name: "target", host: lab.nodes.target.address, port: SSH_PORT, clientKey: found?.clientKey ?? "", hostPublic: makeHostKey().hostPublic };
+    const target = {
+      name: "target",
+      host: lab.nodes.target.address,
+      port: SSH_PORT,
+      clientKey: found?.clientKey ?? "",
+      hostPublic: makeHostKey().hostPublic,
+    };
     await expect(Ssh.connect(target, 10_000)).rejects.toMatchObject({ code: "RIG_LAB_SSH" });
   });
 
   test("ends a command that does not end, at its deadline", async () => {
-    await expect(lab.nodes.target.ssh.exec(["sleep", "60"], { timeoutMs: 500 })).rejects.toMatchObject({ code: "RIG_DEADLINE" });
+    await expect(lab.nodes.target.ssh.exec(["sleep", "60"], { timeoutMs: 500 })).rejects.toMatchObject({
+      code: "RIG_DEADLINE",
+    });
     expect((await lab.nodes.target.ssh.exec(["echo", "still here"])).stdout).toBe("still here\n");
   });
 
   test("records the console of both nodes from the first line on", () => {
-    const lines = events.filter((event): event is Extract<HistoryEvent, { kind: "console" }> => event.kind === "console");
-    for (const node of ["target", "initiator"]) expect(lines.some(event => event.node === node && event.line.includes("rig-init: up"))).toBe(true);
+    const lines = events.filter(
+      (event): event is Extract<HistoryEvent, { kind: "console" }> => event.kind === "console",
+    );
+    for (const node of ["target", "initiator"])
+      expect(lines.some(event => event.node === node && event.line.includes("rig-init: up"))).toBe(true);
   });
 
   test("says at once that a node is lost, and why", async () => {
@@ -83,7 +100,10 @@ describe("a lab", () => {
     lab.nodeLost.addEventListener("abort", () => lost.resolve(lab.nodeLost.reason));
     await lab.nodes.target.qmp.execute("quit").catch(() => undefined);
     using limit = deadline(10_000, "the lost node to be noticed");
-    expect(await orAbort(lost.promise, limit)).toMatchObject({ code: "RIG_LAB_CONTAINER", message: expect.stringContaining("target's microVM ended") as string });
+    expect(await orAbort(lost.promise, limit)).toMatchObject({
+      code: "RIG_LAB_CONTAINER",
+      message: expect.stringContaining("target's microVM ended") as string,
+    });
   });
 
   test("leaves nothing behind, a lost node or not", async () => {

@@ -12,6 +12,7 @@ import { messageOf, RigError } from "../core/errors.ts";
 import { NODE_NAMES, type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 import { labsDir } from "../core/paths.ts";
 import { Scope } from "../core/scope.ts";
+import { together } from "../core/together.ts";
 import type { HistorySink } from "../history/event.ts";
 import type { GuestRoot } from "../image/guest-root.ts";
 import type { NodeImage } from "../image/node-image.ts";
@@ -208,7 +209,7 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
   let closing = false;
   try {
     await mkdir(labsDir(), { recursive: true });
-    await requireSpace(labsDir(), 200, "a lab's working files");
+    await requireSpace(labsDir(), 200, "a lab's working files", "RIG_LABS_DIR");
     scope.defer("lab directory", () => rm(labDir, { recursive: true, force: true }));
     await mkdir(labDir, { mode: 0o700 });
     const client = makeClientKey();
@@ -221,7 +222,7 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
       nodes: kept,
     });
     const networks = Object.fromEntries(
-      await Promise.all(
+      await together(
         PATH_NAMES.map(async name => {
           const network = await createNetwork(request.host.docker, `iscsi-rig-${id}-${name}`, labels);
           scope.defer(`network of path ${name}`, () => removeNetwork(request.host.docker, network.id));
@@ -242,7 +243,10 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
         if (!closing) lost.abort(new RigError("RIG_LAB_CONTAINER", why));
       },
     };
-    const booted = await Promise.all(NODE_NAMES.map(name => bootNode(name, parts)));
+    const booted = await together(
+      NODE_NAMES.map(name => bootNode(name, parts)),
+      error => lost.abort(error),
+    );
     const nodes = Object.fromEntries(booted.map(({ node }) => [node.name, node])) as Record<NodeName, Node>;
     kept.push(...booted.map(item => item.kept));
     await writeLabFile(labDir, {

@@ -6,7 +6,9 @@ import { poll } from "../core/clock.ts";
 import { LABEL, labelsOf, ownerAlive, thisOwner } from "./labels.ts";
 
 const startOf = (pid: number | string): string =>
-  readFileSync(`/proc/${String(pid)}/stat`, "latin1").split(") ")[1]?.split(" ")[19] ?? "";
+  readFileSync(`/proc/${String(pid)}/stat`, "latin1")
+    .split(") ")[1]
+    ?.split(" ")[19] ?? "";
 
 describe("the owner of a lab", () => {
   const [boot = "", pid = "", start = ""] = thisOwner().split("/");

@@ -70,7 +70,9 @@ describe("a network", () => {
 
   test("that is gone already needs no removing; one that cannot be removed is an error", async () => {
     const dockerWith = (statusCode: number) =>
-      ({ getNetwork: () => ({ remove: () => Promise.reject(Object.assign(new Error("no"), { statusCode })) }) }) as unknown as Docker;
+      ({
+        getNetwork: () => ({ remove: () => Promise.reject(Object.assign(new Error("no"), { statusCode })) }),
+      }) as unknown as Docker;
     await removeNetwork(dockerWith(404), "net-1");
     await expect(removeNetwork(dockerWith(409), "net-1")).rejects.toThrow("no");
   });

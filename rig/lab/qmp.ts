@@ -54,8 +54,13 @@ export class Qmp implements AsyncDisposable {
       { everyMs: 20, withinMs, expected: `QEMU to listen at ${path}`, signal },
     );
     const qmp = new Qmp(socket, onEvent);
-    await qmp.execute("qmp_capabilities");
-    return qmp;
+    try {
+      await qmp.execute("qmp_capabilities");
+      return qmp;
+    } catch (error) {
+      await qmp[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Runs a command; rejects with RIG_QMP if QEMU refuses it or does not answer in time. */
@@ -84,12 +89,13 @@ export class Qmp implements AsyncDisposable {
   }
 
   #take(line: string): void {
-    let message: { id?: number; return?: unknown; error?: { desc?: string }; event?: string; data?: unknown };
+    let message: { id?: number; return?: unknown; error?: { desc?: string }; event?: string; data?: unknown } | null;
     try {
       message = JSON.parse(line) as typeof message;
     } catch {
       return;
     }
+    if (message === null) return;
     if (typeof message.event === "string") this.#onEvent({ event: message.event, data: message.data });
     const waiting = message.id === undefined ? undefined : this.#waiting.get(message.id);
     if (waiting === undefined) return;

@@ -8,8 +8,8 @@ import path from "node:path";
 import type Docker from "dockerode";
 import { wallClock } from "../core/clock.ts";
 import { labsDir } from "../core/paths.ts";
-import { LAB_FILTER, LABEL, ownerAlive } from "./labels.ts";
 import { type FoundLab, findLabs } from "./lab-file.ts";
+import { LAB_FILTER, LABEL, ownerAlive } from "./labels.ts";
 import { removeNetwork } from "./network.ts";
 
 export interface ReapOptions {
@@ -46,14 +46,19 @@ export const reap = async (docker: Docker | undefined, options: ReapOptions): Pr
     const filters = { label: [LAB_FILTER] };
     for (const item of await docker.listContainers({ all: true, filters })) {
       if (!isOurs(item.Labels)) continue;
-      await take(`container ${(item.Names[0] ?? item.Id).replace(/^\//, "")}`, () => docker.getContainer(item.Id).remove({ force: true, v: true }));
+      await take(`container ${(item.Names[0] ?? item.Id).replace(/^\//, "")}`, () =>
+        docker.getContainer(item.Id).remove({ force: true, v: true }),
+      );
     }
     for (const item of await docker.listNetworks({ filters })) {
       if (isOurs(item.Labels)) await take(`network ${item.Name}`, () => removeNetwork(docker, item.Id));
     }
   }
   for (const lab of labs) {
-    if (await isStale(lab, kept)) await take(`directory ${path.join(labsDir(), path.basename(lab.directory))}`, () => rm(lab.directory, { recursive: true, force: true }));
+    if (await isStale(lab, kept))
+      await take(`directory ${path.join(labsDir(), path.basename(lab.directory))}`, () =>
+        rm(lab.directory, { recursive: true, force: true }),
+      );
   }
   return removed;
 };

@@ -36,6 +36,8 @@ const connectOnce = async (target: SshTarget, signal: AbortSignal): Promise<Clie
   const client = new Client();
   const ready = Promise.withResolvers<undefined>();
   let wrongKey = false;
+  // A command is several small packets, and each would wait for the acknowledgement of the one before, 40 ms and more.
+  client.on("connect", () => client.setNoDelay(true));
   client.on("ready", () => ready.resolve(undefined));
   client.on("error", error => {
     ready.reject(
@@ -131,7 +133,6 @@ export class Ssh implements AsyncDisposable {
       `"${shellCommand(argv).slice(0, 120)}" in ${this.#name} to end`,
       options.signal,
     );
-    const channel = await orAbort(this.#open(shellCommand(argv)), limit);
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     let size = 0;
     const collect = (into: Buffer[]) => (chunk: Buffer) => {
@@ -139,17 +140,20 @@ export class Ssh implements AsyncDisposable {
       if (size <= MAX_OUTPUT) into.push(chunk);
     };
     const done = Promise.withResolvers<{ exitCode: number; signal: string | undefined }>();
-    channel.on("data", collect(output.stdout));
-    channel.stderr.on("data", collect(output.stderr));
-    let status: { exitCode: number; signal: string | undefined } | undefined;
-    channel.on("exit", (code: number | null, signal?: string) => {
-      status = { exitCode: code ?? -1, signal };
-    });
-    channel.on("close", () => {
-      if (status === undefined) done.reject(this.#lost());
-      else done.resolve(status);
-    });
-    channel.end(options.input ?? "");
+    const listen = (channel: ClientChannel) => {
+      channel.on("data", collect(output.stdout));
+      channel.stderr.on("data", collect(output.stderr));
+      let status: { exitCode: number; signal: string | undefined } | undefined;
+      channel.on("exit", (code: number | null, signal?: string) => {
+        status = { exitCode: code ?? -1, signal };
+      });
+      channel.on("close", () => {
+        if (status === undefined) done.reject(this.#lost());
+        else done.resolve(status);
+      });
+      channel.end(options.input ?? "");
+    };
+    const channel = await orAbort(this.#open(shellCommand(argv), listen), limit);
     try {
       const ended = await orAbort(done.promise, limit);
       return {
@@ -179,16 +183,18 @@ export class Ssh implements AsyncDisposable {
   /** Starts a command that goes on until it is disposed of, and hands over its lines. */
   async stream(argv: readonly string[], onLine: (line: string) => void, signal?: AbortSignal): Promise<RemoteStream> {
     using limit = deadline(DEFAULT_TIMEOUT_MS, `"${shellCommand(argv)}" in ${this.#name} to start`, signal);
-    const channel = await orAbort(this.#open(shellCommand(argv)), limit);
     const ended = Promise.withResolvers<undefined>();
     let rest = "";
-    channel.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString("latin1")).split("\n");
-      rest = (lines.pop() ?? "").slice(0, 10_000);
-      for (const line of lines) onLine(line);
-    });
-    channel.stderr.resume();
-    channel.on("close", () => ended.resolve(undefined));
+    const listen = (channel: ClientChannel) => {
+      channel.on("data", (chunk: Buffer) => {
+        const lines = (rest + chunk.toString("latin1")).split("\n");
+        rest = (lines.pop() ?? "").slice(0, 10_000);
+        for (const line of lines) onLine(line);
+      });
+      channel.stderr.resume();
+      channel.on("close", () => ended.resolve(undefined));
+    };
+    const channel = await orAbort(this.#open(shellCommand(argv), listen), limit);
     return {
       ended: ended.promise,
       [Symbol.asyncDispose]: () => {
@@ -223,10 +229,32 @@ export class Ssh implements AsyncDisposable {
     );
   }
 
-  #open(command: string): Promise<ClientChannel> {
-    if (this.#closed) return Promise.reject(this.#lost());
+  /**
+   * Starts a command. `listen` is called before anything of it is handed over: a command that is over at once has its status
+   * in the packet that says that it began, and an event that nobody listens to is lost.
+   */
+  #open(command: string, listen: (channel: ClientChannel) => void): Promise<ClientChannel> {
     const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
-    this.#client.exec(command, (error, channel) => (error === undefined ? resolve(channel) : reject(error)));
+    const refuse = (error: unknown) =>
+      reject(
+        this.#closed
+          ? this.#lost()
+          : new RigError("RIG_LAB_EXEC", `${this.#name} did not take a command: ${messageOf(error)}`, { cause: error }),
+      );
+    if (this.#closed) return Promise.reject(this.#lost());
+    try {
+      this.#client.exec(command, (error, channel) => {
+        if (error !== undefined) {
+          refuse(error);
+          return;
+        }
+        listen(channel);
+        resolve(channel);
+      });
+    } catch (error) {
+      // ssh2 throws where its socket is gone and its own close event has not come yet.
+      refuse(error);
+    }
     return promise;
   }
 }

@@ -6,7 +6,7 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { sha256File } from "../core/cache.ts";
 import { deadline, monotonicMs, wallClock } from "../core/clock.ts";
-import { messageOf, RigError } from "../core/errors.ts";
+import { asRigError, type RigError } from "../core/errors.ts";
 import { PATH_NAMES } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { readHistory } from "../history/reader.ts";
@@ -46,9 +46,6 @@ export const cellDirectory = (scenario: string, kernel: string, seed: number): s
 /** A whole cell, the lab included, takes no longer than this. */
 const CELL_MS = 300_000;
 const READ_BACK_MS = 60_000;
-
-const asRigError = (error: unknown): RigError =>
-  error instanceof RigError ? error : new RigError("RIG_BUG", `Unexpected: ${messageOf(error)}`, { cause: error });
 
 /** What a cell has to show when it is over; filled as it goes. */
 interface Trail {

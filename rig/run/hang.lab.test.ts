@@ -1,15 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readHistory } from "../history/reader.ts";
-import path from "node:path";
 import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sleep } from "../core/clock.ts";
 import { Scope } from "../core/scope.ts";
+import { readHistory } from "../history/reader.ts";
 import { openHistory } from "../history/writer.ts";
 import { bootLab } from "../lab/lab.ts";
 import { script } from "../lab/node.ts";
 import { judge } from "../oracle/judge.ts";
 import { prepareBench } from "../scenario/bench.ts";
-import { labFixture, type LabFixture, testScenario } from "../testing/lab-fixture.ts";
+import { type LabFixture, labFixture, testScenario } from "../testing/lab-fixture.ts";
 
 /** A mapped device that is suspended answers nobody: I/O hangs, and the kernel's own watch on blocked tasks says so. */
 describe("hang and kernel log in a real lab", () => {
@@ -26,16 +26,43 @@ describe("hang and kernel log in a real lab", () => {
     const about = { run: "test", scenario: "test/hang", kernel: fixture.kernel.name, seed: 1 };
     const history = await openHistory(path.join(dir, "history.ndjson"), about);
     const scope = new Scope(() => undefined);
-    const request = { host: fixture.host, run: "test", kernel: fixture.kernel, backingMiB: 64, sink: history, artefacts: dir, timeoutScale: 1, signal, onCleanupFailure: () => undefined };
+    const request = {
+      host: fixture.host,
+      run: "test",
+      kernel: fixture.kernel,
+      backingMiB: 64,
+      sink: history,
+      artefacts: dir,
+      timeoutScale: 1,
+      signal,
+      onCleanupFailure: () => undefined,
+    };
     const lab = await bootLab(request);
     try {
-      const bench = await prepareBench({ lab, scenario: testScenario("hang", () => Promise.resolve()), seed: 1, sink: history, identity: "hang", scale: 1, signal, scope });
+      const bench = await prepareBench({
+        lab,
+        scenario: testScenario("hang", () => Promise.resolve()),
+        seed: 1,
+        sink: history,
+        identity: "hang",
+        scale: 1,
+        signal,
+        scope,
+      });
       await bench.ledger.rewrite().acknowledged(10_000);
       // A limit of its own: the configuration's is made for networks, and this test need not wait that long.
       history.record({ kind: "limits", answerWithinMs: 1000, why: "this test's own limit" });
-      await script(lab.nodes.initiator, "echo 1 > /proc/sys/kernel/hung_task_timeout_secs; dmsetup suspend --noflush --nolockfs mp; dd if=/dev/zero of=/dev/mapper/mp bs=4k count=1 seek=1000 conv=fsync > /dev/null 2>&1 &");
+      await script(
+        lab.nodes.initiator,
+        "echo 1 > /proc/sys/kernel/hung_task_timeout_secs; dmsetup suspend --noflush --nolockfs mp; dd if=/dev/zero of=/dev/mapper/mp bs=4k count=1 seek=1000 conv=fsync > /dev/null 2>&1 &",
+      );
       const stuck = bench.ledger.rewrite();
-      await lab.nodes.initiator.console.waitFor(/blocked for more than \d+ seconds/, 20_000, "the kernel to notice the blocked task", signal);
+      await lab.nodes.initiator.console.waitFor(
+        /blocked for more than \d+ seconds/,
+        20_000,
+        "the kernel to notice the blocked task",
+        signal,
+      );
       await sleep(1200, signal);
       expect(stuck.inFlight).toBe(8);
     } finally {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { cpus, hostname, release, totalmem } from "node:os";
 import { RigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { together } from "../core/together.ts";
 import { guestRoot } from "../image/guest-root.ts";
 import { nodeImage } from "../image/node-image.ts";
 import { chooseAccelerator } from "../lab/accelerator.ts";
@@ -32,7 +33,12 @@ export const requirePrivileges = (): void => {
 export const prepareHost = async (log: Log, signal?: AbortSignal): Promise<LabHost> => {
   requirePrivileges();
   const docker = await ensureDocker(log, signal);
-  const [root, image] = await Promise.all([guestRoot(log, signal), nodeImage(docker, log, signal)]);
+  // If one cannot be made, the other one's minute is not waited for.
+  const stop = new AbortController();
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const works = { root: guestRoot(log, either), image: nodeImage(docker, log, either) };
+  await together([works.root, works.image] as Promise<unknown>[], error => stop.abort(error));
+  const [root, image] = [await works.root, await works.image];
   const accelerator = await chooseAccelerator(docker, image);
   return { docker, image, root, accelerator };
 };

@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findLabs } from "../lab/lab-file.ts";
-import { labFixture, type LabFixture, runTestCell, testScenario } from "../testing/lab-fixture.ts";
+import { type LabFixture, labFixture, runTestCell, testScenario } from "../testing/lab-fixture.ts";
 
 /**
  * A verdict that cannot be wrong is worthless. Here the rig's own hand does what a broken kernel would, in a real lab, and
@@ -47,7 +47,9 @@ describe("oracles in a real lab", () => {
     expect(cell.status).toBe("FAIL");
     expect(cell.findings.map(finding => finding.class).toSorted()).toEqual(["foreign", "misdirected", "stale", "torn"]);
     const stale = cell.findings.find(finding => finding.class === "stale");
-    expect(stale?.extents?.map(({ sector, sectors, found, expected }) => [sector, sectors, found.label, expected[0]?.label])).toContainEqual([8, 8, "generation 0", "generation 1"]);
+    expect(
+      stale?.extents?.map(({ sector, sectors, found, expected }) => [sector, sectors, found.label, expected[0]?.label]),
+    ).toContainEqual([8, 8, "generation 0", "generation 1"]);
   });
 
   test("evidence: a fault that struck nothing makes the cell ERROR, not PASS", async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runSchema, type Run } from "../results/schema.ts";
+import { type Run, runSchema } from "../results/schema.ts";
 import { runCli } from "../testing/cli.ts";
 import { type MachineState, machineState } from "../testing/machine-state.ts";
 
@@ -17,7 +17,19 @@ describe("recovery/stale-write, debian-5.10 against debian-6.1", () => {
   beforeAll(async () => {
     out = await mkdtemp(path.join(tmpdir(), "rig-reference-"));
     before = await machineState();
-    const result = await runCli("compare", "recovery/stale-write", "--base", "debian-5.10", "--head", "debian-6.1", "--repeat", "4", "--json", "--out", out);
+    const result = await runCli(
+      "compare",
+      "recovery/stale-write",
+      "--base",
+      "debian-5.10",
+      "--head",
+      "debian-6.1",
+      "--repeat",
+      "4",
+      "--json",
+      "--out",
+      out,
+    );
     ({ status, stderr } = result);
     expect(result.stdout, stderr).not.toBe("");
     run = runSchema.parse(JSON.parse(result.stdout));
@@ -25,13 +37,18 @@ describe("recovery/stale-write, debian-5.10 against debian-6.1", () => {
   afterAll(() => rm(out, { recursive: true, force: true }));
 
   test("every cell of the base fails with stale data, every cell of the head passes", () => {
-    const of = (kernel: string) => run.cells.filter(cell => cell.kernel === kernel).map(cell => [cell.status, cell.findings.some(finding => finding.class === "stale"), cell.reason]);
+    const of = (kernel: string) =>
+      run.cells
+        .filter(cell => cell.kernel === kernel)
+        .map(cell => [cell.status, cell.findings.some(finding => finding.class === "stale"), cell.reason]);
     expect(of("debian-5.10")).toEqual(Array.from({ length: 4 }, () => ["FAIL", true, undefined]));
     expect(of("debian-6.1")).toEqual(Array.from({ length: 4 }, () => ["PASS", false, undefined]));
   });
 
   test("the verdict is fixed, and nothing is wrong with the head", () => {
-    expect(run.comparison.map(({ scenario, verdict }) => [scenario, verdict])).toEqual([["recovery/stale-write", "fixed"]]);
+    expect(run.comparison.map(({ scenario, verdict }) => [scenario, verdict])).toEqual([
+      ["recovery/stale-write", "fixed"],
+    ]);
     expect([status, run.exitStatus, run.complete]).toEqual([0, 0, true]);
   });
 
@@ -53,9 +70,21 @@ describe("recovery/stale-write, debian-5.10 against debian-6.1", () => {
 
   test("both ends' captures and consoles are kept, and the faults' evidence", async () => {
     const dir = path.join(out, run.id, run.cells[0]?.directory ?? "");
-    const cell = JSON.parse(await readFile(path.join(dir, "cell.json"), "utf8")) as { files: { name: string; bytes: number }[]; faults: { fault: string; bit: boolean; gone: boolean }[] };
+    const cell = JSON.parse(await readFile(path.join(dir, "cell.json"), "utf8")) as {
+      files: { name: string; bytes: number }[];
+      faults: { fault: string; bit: boolean; gone: boolean }[];
+    };
     const full = cell.files.filter(file => file.bytes > 0).map(file => file.name);
-    expect(full).toEqual(expect.arrayContaining(["console-initiator.log", "console-target.log", "path-a-initiator.pcap", "path-a-target.pcap", "path-b-initiator.pcap", "history.ndjson"]));
+    expect(full).toEqual(
+      expect.arrayContaining([
+        "console-initiator.log",
+        "console-target.log",
+        "path-a-initiator.pcap",
+        "path-a-target.pcap",
+        "path-b-initiator.pcap",
+        "history.ndjson",
+      ]),
+    );
     expect(cell.faults.map(({ fault, bit, gone }) => [fault, bit, gone]).toSorted()).toEqual([
       ["iscsid-kill#1", true, true],
       ["path-drop:a#1", true, true],

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { monotonicMs, wallClock } from "../core/clock.ts";
-import { messageOf, RigError } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import { run as runCommand } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
@@ -74,10 +74,15 @@ const comparisonsOf = ({ scenarios, kernels }: RunRequest, cells: readonly CellS
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
+/** As much of a reason as fits beside the rest of a line; the whole of it is in the report. */
+const short = (text: string): string => {
+  const [line = ""] = text.split("\n");
+  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
+};
+
 const sayCell = (log: Log, cell: CellSummary, number: number, total: number): void => {
   const classes = [...new Set(cell.findings.map(finding => finding.class))].join(", ");
-  const what =
-    cell.status === "FAIL" ? `${classes}: ${cell.findings[0]?.title ?? ""}` : (cell.reason?.split("\n")[0] ?? "");
+  const what = cell.status === "FAIL" ? `${classes}: ${cell.findings[0]?.title ?? ""}` : short(cell.reason ?? "");
   const tone = { FAIL: "bad", ERROR: "warn", MISS: "warn", PASS: "good", DONE: "plain", SKIP: "dim" } as const;
   log.say(
     `${String(number).padStart(String(total).length)}/${total}  ${cell.status.padEnd(5)} ${cell.scenario}  ${cell.kernel}  seed ${cell.seed}  ${seconds(cell.durationMs)}${what === "" ? "" : `  ${what}`}`,
@@ -170,7 +175,3 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
   }
   return { run, directory, report };
 };
-
-/** An interrupted run, as an error. */
-export const interrupted = (name: string): RigError =>
-  new RigError("RIG_INTERRUPTED", `Stopped by ${name}.`, { blame: "environment" });

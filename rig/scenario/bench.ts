@@ -71,7 +71,6 @@ export const prepareBench = async (request: BenchRequest): Promise<ReadyBench> =
     step("serve the device by NBD", serveDevice(initiator, signal)),
     step("watch sessions and sockets", Watch.start([initiator, target], devices, sink, signal)),
   ]);
-  scope.defer("NBD client", () => nbd[Symbol.asyncDispose]());
   scope.defer("watch", () => watch[Symbol.asyncDispose]());
   await watch.until(
     ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
@@ -89,6 +88,7 @@ export const prepareBench = async (request: BenchRequest): Promise<ReadyBench> =
     identity: request.identity,
     signal,
   });
+  scope.defer("NBD client", () => ledger.close());
   const desk = new FaultDesk(sink);
   return {
     lab,

@@ -21,7 +21,11 @@ export interface RunningCli {
 
 /** Starts `rig ...args`. */
 export const startCli = (args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCli => {
-  const child = spawn(process.execPath, [path.join(PROJECT_DIR, "bin/rig.js"), ...args], { cwd: PROJECT_DIR, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [path.join(PROJECT_DIR, "bin/rig.js"), ...args], {
+    cwd: PROJECT_DIR,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const text = { stdout: "", stderr: "" };
   const waiting: { pattern: RegExp; done: PromiseWithResolvers<undefined> }[] = [];
   child.stdout.on("data", chunk => (text.stdout += String(chunk)));
@@ -30,7 +34,8 @@ export const startCli = (args: readonly string[], env: Readonly<Record<string, s
     for (const { pattern, done } of waiting) if (pattern.test(text.stderr)) done.resolve(undefined);
   });
   const result = once(child, "close").then(([status]) => {
-    for (const { pattern, done } of waiting) done.reject(new Error(`rig ended (${String(status)}) before it said ${String(pattern)}:\n${text.stderr}`));
+    for (const { pattern, done } of waiting)
+      done.reject(new Error(`rig ended (${String(status)}) before it said ${String(pattern)}:\n${text.stderr}`));
     return { status: status as number | null, ...text };
   });
   return {

@@ -1,16 +1,15 @@
 /** Real labs for tests: the host made ready, a kernel of the catalogue, and a scenario of the test's own. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { silentLog } from "../core/log.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
 import { type Kernel, resolveKernel } from "../kernel/kernel.ts";
 import type { LabHost } from "../lab/lab.ts";
+import type { Cell } from "../results/schema.ts";
 import { type CellRequest, runCell } from "../run/cell.ts";
 import { prepareHost } from "../run/host.ts";
-import type { Cell } from "../results/schema.ts";
-import { type Scenario, scenarioDataSchema, type ScenarioDefinition } from "../scenario/scenario.ts";
-import { readFile } from "node:fs/promises";
+import { type Scenario, type ScenarioDefinition, scenarioDataSchema } from "../scenario/scenario.ts";
 
 export interface LabFixture extends AsyncDisposable {
   readonly host: LabHost;
@@ -27,7 +26,11 @@ export const labFixture = async (kernelName: string): Promise<LabFixture> => {
 };
 
 /** A scenario with small, quick settings; the timeline is the test's. */
-export const testScenario = (name: string, timeline: Scenario["timeline"], more: Partial<ScenarioDefinition> = {}): Scenario => {
+export const testScenario = (
+  name: string,
+  timeline: Scenario["timeline"],
+  more: Partial<ScenarioDefinition> = {},
+): Scenario => {
   const data = scenarioDataSchema.parse({
     title: "a scenario of a test",
     about: [],
@@ -41,7 +44,11 @@ export const testScenario = (name: string, timeline: Scenario["timeline"], more:
 };
 
 /** Runs one cell and reads its cell.json. */
-export const runTestCell = async (fixture: LabFixture, scenario: Scenario, more: Partial<CellRequest> = {}): Promise<Cell> => {
+export const runTestCell = async (
+  fixture: LabFixture,
+  scenario: Scenario,
+  more: Partial<CellRequest> = {},
+): Promise<Cell> => {
   const summary = await runCell({
     run: "test",
     host: fixture.host,

@@ -12,7 +12,8 @@ export interface MachineState {
   readonly labs: readonly string[];
 }
 
-const lines = async (argv: readonly [string, ...string[]]): Promise<readonly string[]> => (await run(argv)).stdout.split("\n").filter(line => line !== "" && !line.startsWith("#"));
+const lines = async (argv: readonly [string, ...string[]]): Promise<readonly string[]> =>
+  (await run(argv)).stdout.split("\n").filter(line => line !== "" && !line.startsWith("#"));
 
 /** Packet counters and the generation numbers of interfaces are left out: they change by themselves. */
 export const machineState = async (): Promise<MachineState> => ({

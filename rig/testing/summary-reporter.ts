@@ -20,12 +20,18 @@ export const createSummaryReporter = (): Reporter => {
           if (state !== "pending") count[state]++;
         }
         // A file that does not load has no tests to count, and must not vanish from the sum.
-        if (module.state() === "failed" && [...module.children.allTests()].every(test => test.result().state !== "failed")) count.failed++;
+        if (
+          module.state() === "failed" &&
+          [...module.children.allTests()].every(test => test.result().state !== "failed")
+        )
+          count.failed++;
       }
       count.failed += errors.length;
       if (reason === "interrupted") count.failed++;
       for (const line of skipped) vitest?.logger.log(`skipped: ${line}`);
-      vitest?.logger.log(`${count.passed} passed, ${count.failed} failed${count.skipped > 0 ? `, ${count.skipped} skipped` : ""}`);
+      vitest?.logger.log(
+        `${count.passed} passed, ${count.failed} failed${count.skipped > 0 ? `, ${count.skipped} skipped` : ""}`,
+      );
     },
   };
 };

@@ -51,6 +51,7 @@ export class Ledger {
   readonly #tag: bigint;
   readonly #signal: AbortSignal;
   readonly counts = { invoked: 0, ok: 0, failed: 0 };
+  #closing = false;
   #nextOp = 1;
   #generations = 0;
 
@@ -77,7 +78,9 @@ export class Ledger {
         { blame: "scenario" },
       );
     }
-    void options.nbd.ended.then(why => this.#sink.record({ kind: "disconnect", why }));
+    void options.nbd.ended.then(why => {
+      if (!this.#closing) this.#sink.record({ kind: "disconnect", why });
+    });
   }
 
   get #sectorsPerSlot(): number {
@@ -169,6 +172,12 @@ export class Ledger {
         cause: error,
       });
     }
+  }
+
+  /** Ends the connection on purpose. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#nbd[Symbol.asyncDispose]();
   }
 
   #invoke(

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "vitest";
+import type { ExecResult } from "../core/exec.ts";
+import type { Node } from "../lab/node.ts";
+import type { RemoteOptions } from "../lab/ssh.ts";
+import { sessionSchema, timingSchema } from "./parameters.ts";
+import { parsePairs, requireSame, startTarget } from "./target.ts";
+
+test("pairs: one a line, the first equals sign counts, other lines are noise", () => {
+  expect(parsePairs("a=1\nb=x=y \n\nnoise\n=v\nc=\n")).toEqual({ a: "1", b: "x=y", "": "v", c: "" });
+  expect(parsePairs("")).toEqual({});
+});
+
+describe("what was read back", () => {
+  test("may say more than was asked for", () => {
+    requireSame("The target", { a: "1" }, { a: "1", b: "2" });
+    requireSame("The target", {}, {});
+  });
+
+  test("must say all of it, and every difference is named", () => {
+    expect(() => requireSame("The target", { a: "1", b: "2", c: "3" }, { a: "1", b: "0" })).toThrow(
+      expect.objectContaining({
+        code: "RIG_ISCSI_SETUP",
+        blame: "scenario",
+        message:
+          "The target did not take the scenario's parameters: b: expected 2, seen 0; c: expected 3, seen nothing.",
+      }) as Error,
+    );
+  });
+});
+
+/** A node whose scripts are answered here. */
+const nodeThat = (answer: (argv: readonly string[], input: string) => string): Node =>
+  ({
+    ssh: {
+      execOk: (argv: readonly string[], { input = "" }: RemoteOptions): Promise<Partial<ExecResult>> =>
+        Promise.resolve({ stdout: answer(argv, input) }),
+    },
+  }) as unknown as Node;
+
+describe("starting the target", () => {
+  const timing = timingSchema.parse({ targetNopinTimeout: 0 });
+  const session = sessionSchema.parse({ initialR2T: true, targetMaxRecvDataSegmentLength: 8192 });
+
+  test("hands over portals on both paths and the parameters, and gives back what LIO took", async () => {
+    let seen: readonly string[] = [];
+    const node = nodeThat(argv => {
+      seen = argv;
+      return [...argv.filter(argument => argument.includes("=")), "nopin_timeout=0"].join("\n");
+    });
+    expect(await startTarget(node, timing, session)).toMatchObject({ InitialR2T: "Yes", nopin_timeout: "0" });
+    expect(seen).toContain("10.1.0.2:3260 10.2.0.2:3260");
+    expect(seen).toContain("MaxRecvDataSegmentLength=8192");
+  });
+
+  test("fails where LIO took something else", async () => {
+    const node = nodeThat(() => "ImmediateData=Yes\nInitialR2T=No\n");
+    await expect(startTarget(node, timing, session)).rejects.toMatchObject({ code: "RIG_ISCSI_SETUP" });
+  });
+});
