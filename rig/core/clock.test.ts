@@ -36,7 +36,7 @@ describe("a deadline", () => {
     });
   });
 
-  test("passes on an outer signal's reason, also one that came before", async () => {
+  test("passes on an outer signal's reason, also one that came before", () => {
     const outer = new AbortController();
     using limit = deadline(60_000, "nothing", outer.signal);
     const reason = new Error("the user said stop");

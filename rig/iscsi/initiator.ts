@@ -87,7 +87,7 @@ export const parseSessions = (text: string): readonly Session[] =>
       if (path === undefined)
         throw new RigError(
           "RIG_ISCSI_SETUP",
-          `A session has the address ${values["persistent_address"] ?? "(none)"}, which is on no path of the lab.`,
+          `A session has the address ${JSON.stringify(values["persistent_address"] ?? "")}, which is on no path of the lab.`,
         );
       return {
         path,

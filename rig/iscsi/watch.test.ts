@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { NodeName } from "../core/names.ts";
-import type { Unstamped } from "../history/event.ts";
+import { eventSchema, type Unstamped } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
 import { Watch } from "./watch.ts";
 
@@ -142,9 +142,14 @@ test("garbage changes nothing", async () => {
     watch.take("initiator", line);
   }
   watch.take("initiator", "socket 10.1.0.3:1 10.1.0.2:3260 ESTABLISHED many -1 x");
+  watch.take("initiator", "socket 10.1.0.3:1 10.1.0.2:3260 FIN-WAIT-1 -5 1e99 1");
   expect(watch.state.sessions.size).toBe(0);
   expect(watch.state.iscsid).toBe(0);
-  expect(events).toEqual([expect.objectContaining({ kind: "socket", sendQueueBytes: 0, orphan: false })]);
+  expect(events).toMatchObject([
+    { kind: "socket", sendQueueBytes: 0, orphan: false },
+    { kind: "socket", sendQueueBytes: 0, orphan: true },
+  ]);
+  for (const event of events) expect(eventSchema.safeParse({ t: 0, ...event }).success).toBe(true);
 });
 
 describe("waiting", () => {
@@ -155,9 +160,10 @@ describe("waiting", () => {
     const waiting = watch.until(failed, "the session to fail", 5000);
     watch.take("initiator", "session 1 10.1.0.2 LOGGED_IN running");
     watch.take("initiator", "session 1 10.1.0.2 FAILED blocked");
-    // It need not still be so when the waiter runs: what it waits for happened.
-    await waiting;
     await watch.until(failed, "the session to fail", 1);
+    // It need not still be so when the waiter gets to run: what it waits for happened.
+    watch.take("initiator", "session 1 10.1.0.2 LOGGED_IN running");
+    await waiting;
   });
 
   test("is not fooled by lines that change nothing, and ends at its deadline or with the caller's reason", async () => {

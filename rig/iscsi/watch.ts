@@ -2,8 +2,8 @@
  * What the guests' rig-watch reports, as state that a timeline can wait for and as events of the history. The state changes
  * only when a line comes in, and every wait is woken by that line: nobody asks twice.
  */
-import { EventEmitter, on } from "node:events";
-import { deadline, monotonicNs } from "../core/clock.ts";
+import { EventEmitter } from "node:events";
+import { deadline, monotonicNs, orAbort } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
 import type { NodeName, PathName } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
@@ -44,6 +44,9 @@ export interface WatchState {
 
 const WATCH = "/usr/lib/iscsi-rig/watch";
 const INTERVAL_MS = 20;
+
+/** A number that a guest printed; what is none counts as 0, so that no history holds what its readers refuse. */
+const countOf = (text: string): number => (/^\d{1,15}$/.test(text) ? Number(text) : 0);
 
 export class Watch implements AsyncDisposable {
   readonly #sessions = new Map<string, SessionState>();
@@ -88,7 +91,7 @@ export class Watch implements AsyncDisposable {
     return { sessions: this.#sessions, sockets: this.#sockets, multipath: this.#multipath, iscsid: this.#iscsid };
   }
 
-  /** Resolves once `holds` says yes, now or after any change. */
+  /** Resolves once `holds` says yes, now or right after any line, however soon another one takes it back. */
   async until(
     holds: (state: WatchState) => boolean,
     expected: string,
@@ -97,12 +100,15 @@ export class Watch implements AsyncDisposable {
   ): Promise<void> {
     if (holds(this.state)) return;
     using limit = deadline(withinMs, expected, signal);
+    const held = Promise.withResolvers<undefined>();
+    const look = () => {
+      if (holds(this.state)) held.resolve(undefined);
+    };
+    this.#changes.on("change", look);
     try {
-      for await (const _ of on(this.#changes, "change", { signal: limit })) {
-        if (holds(this.state)) return;
-      }
-    } catch (error) {
-      throw limit.aborted ? limit.reason : error;
+      await orAbort(held.promise, limit);
+    } finally {
+      this.#changes.off("change", look);
     }
   }
 
@@ -113,7 +119,7 @@ export class Watch implements AsyncDisposable {
     if (kind === "session") this.#session(rest, at);
     else if (kind === "socket") this.#socket(node, rest, at);
     else if (kind === "dm") this.#mapper(rest.join(" "), at);
-    else if (kind === "daemon" && node === "initiator") this.#iscsid = Number(rest[1] ?? 0) || 0;
+    else if (kind === "daemon" && node === "initiator") this.#iscsid = countOf(rest[1] ?? "");
     this.#changes.emit("change");
   }
 
@@ -143,8 +149,8 @@ export class Watch implements AsyncDisposable {
       path,
       local,
       state,
-      sendQueueBytes: Number(sendQueue) || 0,
-      receiveQueueBytes: Number(receiveQueue) || 0,
+      sendQueueBytes: countOf(sendQueue),
+      receiveQueueBytes: countOf(receiveQueue),
       orphan: orphan === "1",
     };
     if (state === "GONE") this.#sockets.delete(key);

@@ -5,17 +5,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import ssh2 from "ssh2";
 
-interface LabKeys {
-  /** The client's private key, OpenSSH format. */
-  readonly clientKey: string;
-  /** The line that goes into authorized_keys. */
-  readonly authorized: string;
-  /** The host's private key in dropbear's format. */
-  readonly hostKey: Buffer;
-  /** The host's public key in the wire format that ssh2 hands to its verifier. */
-  readonly hostPublic: Buffer;
-}
-
 const ALGORITHM = "ssh-ed25519";
 
 /** An SSH string: four bytes of length, then the bytes (RFC 4251, section 5). */
@@ -26,12 +15,16 @@ const sshString = (bytes: string | Buffer): Buffer => {
   return Buffer.concat([length, data]);
 };
 
+/** The client's private key in OpenSSH's format, and the line of it that goes into authorized_keys. */
 export const makeClientKey = (): { clientKey: string; authorized: string } => {
   const pair = ssh2.utils.generateKeyPairSync("ed25519", { comment: "iscsi-rig" });
   return { clientKey: pair.private, authorized: `${pair.public}\n` };
 };
 
-/** Dropbear stores an ed25519 key as the algorithm's name and then seed and public key in one string. */
+/**
+ * A host key in dropbear's format (the algorithm's name, then seed and public key in one string), and its public half in
+ * the wire format that ssh2 hands to its verifier.
+ */
 export const makeHostKey = (): { hostKey: Buffer; hostPublic: Buffer } => {
   const jwk = generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" });
   const seed = Buffer.from(jwk.d ?? "", "base64url");

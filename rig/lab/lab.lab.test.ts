@@ -9,7 +9,6 @@ import { type MachineState, machineState } from "../testing/machine-state.ts";
 import { makeHostKey } from "./keys.ts";
 import { bootLab, type Lab } from "./lab.ts";
 import { findLabs } from "./lab-file.ts";
-import { script } from "./node.ts";
 import { SSH_PORT } from "./qemu-argv.ts";
 import { Ssh } from "./ssh.ts";
 

@@ -275,6 +275,25 @@ describe("connecting", () => {
     });
   });
 
+  test("to what takes connections and says nothing is given up in time", async () => {
+    const server = createServer(socket => socket.on("error", () => undefined)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const target = {
+      name: "target",
+      host: "127.0.0.1",
+      port,
+      clientKey: CLIENT.clientKey,
+      hostPublic: Buffer.alloc(0),
+    };
+    await expect(Ssh.connect(target, 200)).rejects.toMatchObject({
+      code: "RIG_LAB_SSH",
+      message: expect.stringContaining("without an answer") as string,
+    });
+  });
+
   test("is given up when the caller says so", async () => {
     const signal = AbortSignal.abort(new Error("the other node died"));
     await expect(Ssh.connect(await serve(() => undefined), 5000, signal)).rejects.toThrow("the other node died");

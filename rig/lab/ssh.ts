@@ -103,7 +103,8 @@ export class Ssh implements AsyncDisposable {
             return await connectOnce(target, inner);
           } catch (error) {
             if (error instanceof RigError && error.code === "RIG_LAB_SSH") throw error;
-            last = error;
+            // A try that the deadline cut short says less than the one before it.
+            if (!inner.aborted) last = error;
             return undefined;
           }
         },
@@ -111,11 +112,11 @@ export class Ssh implements AsyncDisposable {
       );
       return new Ssh(client, target.name);
     } catch (error) {
-      if (error instanceof RigError && error.code === "RIG_DEADLINE" && last !== undefined) {
-        throw new RigError("RIG_LAB_SSH", `${error.message} The last try ended with: ${messageOf(last)}`, {
-          blame: "environment",
-          cause: error,
-        });
+      signal?.throwIfAborted();
+      if (error instanceof RigError && error.code === "RIG_DEADLINE") {
+        const why =
+          last === undefined ? "It was tried once, without an answer." : `The last try ended with: ${messageOf(last)}`;
+        throw new RigError("RIG_LAB_SSH", `${error.message} ${why}`, { blame: "environment", cause: error });
       }
       throw error;
     }
