@@ -36,6 +36,7 @@ export const parseCounters = (listing: string, name: string): { rules: number; p
 };
 
 /** Prints the rules with their counters. */
+const BORDER = "--- after ---";
 const LIST = "iptables -w 5 -nvxL FORWARD";
 
 export class PathDrop implements Fault {
@@ -65,11 +66,16 @@ export class PathDrop implements Fault {
   }
 
   async heal(): Promise<string> {
-    // -D fails where the rule is gone already, which is what is wanted.
+    // -D fails where the rule is gone already, which is what is wanted; the listing after it tells.
     const removals = this.#rules("-D").map(rule => `${rule} 2> /dev/null || true`);
-    const listing = await this.#container.execOk(["sh", "-ec", [LIST, ...removals].join("\n")]);
-    const seen = parseCounters(listing.stdout, this.name);
+    const script = [LIST, ...removals, `echo ${BORDER}`, LIST].join("\n");
+    const { stdout } = await this.#container.execOk(["sh", "-ec", script]);
+    const [before = "", after = ""] = stdout.split(BORDER);
+    const seen = parseCounters(before, this.name);
     if (seen.rules > 0) this.#last = seen;
+    const { rules } = parseCounters(after, this.name);
+    if (rules > 0)
+      throw new RigError("RIG_FAULT", `Expected no rule of ${this.name} after healing it; there are still ${rules}.`);
     return `${this.on} carries packets again`;
   }
 

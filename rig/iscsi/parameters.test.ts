@@ -13,7 +13,7 @@ describe("how long an operation may wait", () => {
       40_000,
     ],
     ["just beyond the SCSI timer", { noopInterval: 5, noopTimeout: 5, replacementTimeout: 21 }, 41_000],
-    ["no NOP-Outs: the SCSI timer and its abort notice", { noopInterval: 0, replacementTimeout: 2 }, 57_000],
+    ["no NOP-Outs: the SCSI timer and its abort notice", { noopInterval: 0, noopTimeout: 0, replacementTimeout: 2 }, 57_000],
   ])("%s", (_name, settings, ms) => {
     expect(answerWithinMs(timing(settings), 1).ms).toBe(ms);
   });
@@ -74,3 +74,9 @@ test.each([{ queueDepth: 0 }, { firstBurstLength: 511 }, { maxBurstLength: 16_77
     expect(sessionSchema.safeParse(settings).success).toBe(false);
   },
 );
+
+test("a NOP interval without a timeout, or the other way round, is refused: the kernel would choose the other by itself", () => {
+  expect(timingSchema.safeParse({ noopInterval: 0, noopTimeout: 5 }).success).toBe(false);
+  expect(timingSchema.safeParse({ noopInterval: 5, noopTimeout: 0 }).success).toBe(false);
+  expect(timingSchema.safeParse({ noopInterval: 0, noopTimeout: 0 }).success).toBe(true);
+});

@@ -8,19 +8,24 @@ const seconds = z.number().int().min(0).max(3600);
 const bytes = z.number().int().min(512).max(16_777_215);
 
 /** Timers of the initiator, in seconds (iscsid.conf: node.session.timeo, node.conn[0].timeo, node.session.err_timeo). */
-export const timingSchema = z.strictObject({
-  /** Idle time after which a NOP-Out is sent; 0 sends none. */
-  noopInterval: seconds.default(5),
-  /** How long its answer may take before the connection counts as failed. */
-  noopTimeout: seconds.default(5),
-  /** How long a failed session's commands wait for it to come back before they fail (recovery_tmo in the kernel). */
-  replacementTimeout: seconds.default(120),
-  loginTimeout: seconds.default(5),
-  logoutTimeout: seconds.default(5),
-  abortTimeout: seconds.default(15),
-  /** The target's NOP-In timer for this initiator; 0 turns it off. */
-  targetNopinTimeout: seconds.default(15),
-});
+export const timingSchema = z
+  .strictObject({
+    /** Idle time after which a NOP-Out is sent; 0 sends none. */
+    noopInterval: seconds.default(5),
+    /** How long its answer may take before the connection counts as failed. */
+    noopTimeout: seconds.default(5),
+    /** How long a failed session's commands wait for it to come back before they fail (recovery_tmo in the kernel). */
+    replacementTimeout: seconds.default(120),
+    loginTimeout: seconds.default(5),
+    logoutTimeout: seconds.default(5),
+    abortTimeout: seconds.default(15),
+    /** The target's NOP-In timer for this initiator; 0 turns it off. */
+    targetNopinTimeout: seconds.default(15),
+  })
+  .refine(timing => (timing.noopInterval === 0) === (timing.noopTimeout === 0), {
+    // The kernel would set the missing one to 5 s by itself (libiscsi.c, iscsi_conn_start).
+    error: "noopInterval and noopTimeout: expected both to be 0, or neither",
+  });
 export type Timing = z.infer<typeof timingSchema>;
 
 /** Parameters that are negotiated at login (RFC 7143, section 13), and the depth of a LUN's queue. */
@@ -42,7 +47,7 @@ const SCSI_TIMEOUT_S = 30;
 
 /**
  * How long an operation may wait while at least one path works: until the dead connection is noticed, plus the time that
- * its session is given to come back, plus as long again for the retry, never less than the SCSI timer. `scale` stretches it on slow machines.
+ * its session is given to come back, never less than the SCSI timer, and ten seconds to spare. `scale` stretches it on slow machines.
  */
 export const answerWithinMs = (timing: Timing, scale: number): { ms: number; why: string } => {
   const notice =

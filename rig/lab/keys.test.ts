@@ -12,6 +12,16 @@ test("the client's key is one that ssh2 reads, and its public half is what goes 
   expect(authorized).toBe(`ssh-ed25519 ${parsed.getPublicSSH().toString("base64")} iscsi-rig\n`);
 });
 
+test("every key is one that ssh2 reads and can sign with", () => {
+  for (let i = 0; i < 1000; i++) {
+    const { clientKey } = makeClientKey();
+    const parsed = ssh2.utils.parseKey(clientKey);
+    if (parsed instanceof Error) throw parsed;
+    const signature = parsed.sign("data");
+    expect(signature instanceof Error || !parsed.verify("data", signature)).toBe(false);
+  }
+});
+
 /** Strings after each other, each with its length (RFC 4251). */
 const strings = (bytes: Buffer): Buffer[] => {
   const found: Buffer[] = [];
