@@ -26,6 +26,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,6 +277,7 @@ static void start(char *const argv[])
 int main(void)
 {
 	char *cmdline, *node, *addresses, list[300];
+	struct utsname system;
 
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	must_mount("dev", "/dev", "devtmpfs", 0, "");
@@ -300,7 +302,8 @@ int main(void)
 	start((char *const[]){"/usr/sbin/dropbear", "-F", "-s", "-j", "-k", "-r", "/run/rig/host_key", "-p", "0.0.0.0:22", NULL});
 	/* From here on every kernel message goes to the console: the oracle that reads it must miss none. */
 	put("/proc/sys/kernel/printk", "8 4 1 7");
-	say("up");
+	uname(&system);
+	say("up %s", system.version);
 
 	for (;;)
 		if (wait(NULL) < 0)

@@ -9,21 +9,21 @@ import { guestAddress, pathOfAddress } from "../lab/qemu-argv.ts";
 import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
 import { INITIATOR_IQN, PORTAL_PORT, parsePairs, requireSame, TARGET_IQN } from "./target.ts";
 
-/** $1 initiator name, $2 iscsid.conf; starts iscsid. Needs no target yet. */
+/** $1 initiator name, $2 iscsid.conf, $3 target, then portals; starts iscsid and makes the node records. Needs no target yet. */
 const PREPARE = `
 mkdir -p /run/lock/iscsi /run/iscsi
 echo "InitiatorName=$1" > /etc/iscsi/initiatorname.iscsi
 printf %s "$2" > /etc/iscsi/iscsid.conf
 iscsid
-`;
-
-/** $1 target, then portals. Waits until each session has its disk, and prints what sysfs says of every session. */
-const LOGIN = `
-target=$1
-shift
-portals=$#
+target=$3
+shift 3
 for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal > /dev/null & done
 wait
+`;
+
+/** $1 how many sessions there must be. Waits until each session has its disk, and prints what sysfs says of every session. */
+const LOGIN = `
+portals=$1
 iscsiadm -m node -L all > /run/rig/login.log 2>&1 || { cat /run/rig/login.log >&2; exit 1; }
 # Only the shell's own commands from here on: without hardware virtualisation a fork costs as much as all of this.
 show() { if read -r value < "$2"; then echo "$1=$value"; fi; }
@@ -67,14 +67,17 @@ export interface Session {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** Writes the configuration and starts iscsid. */
+/** The target's portals, one on each path. */
+const portals = (): readonly string[] => PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`);
+
+/** Writes the configuration, starts iscsid and makes a node record for each portal. */
 export const prepareInitiator = async (
   node: Node,
   timing: Timing,
   session: SessionParameters,
   signal?: AbortSignal,
 ): Promise<void> => {
-  await script(node, PREPARE, [INITIATOR_IQN, iscsidConf(timing, session)], { signal });
+  await script(node, PREPARE, [INITIATOR_IQN, iscsidConf(timing, session), TARGET_IQN, ...portals()], { signal });
 };
 
 export const parseSessions = (text: string): readonly Session[] =>
@@ -107,10 +110,9 @@ export const login = async (
   parameters: SessionParameters,
   signal?: AbortSignal,
 ): Promise<readonly Session[]> => {
-  const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`);
   let text: string;
   try {
-    text = (await script(node, LOGIN, [TARGET_IQN, ...portals], { signal, timeoutMs: 40_000 })).stdout;
+    text = (await script(node, LOGIN, [String(PATH_NAMES.length)], { signal, timeoutMs: 40_000 })).stdout;
   } catch (error) {
     if (!(error instanceof RigError) || error.code !== "RIG_LAB_EXEC") throw error;
     throw new RigError("RIG_ISCSI_SETUP", `The initiator could not log in. ${error.message}`, { cause: error });

@@ -20,12 +20,9 @@ export const createMultipath = async (
   sessions: readonly Session[],
   signal?: AbortSignal,
 ): Promise<void> => {
-  await script(
-    node,
-    'DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2" && dmsetup mknodes "$1"',
-    [MULTIPATH_NAME, multipathTable(sessions)],
-    { signal },
-  );
+  await script(node, 'DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2"', [MULTIPATH_NAME, multipathTable(sessions)], {
+    signal,
+  });
 };
 
 /** State of every path device (`major:minor`) in a multipath status line: A active, F failed. */

@@ -13,7 +13,11 @@ describe("how long an operation may wait", () => {
       40_000,
     ],
     ["just beyond the SCSI timer", { noopInterval: 5, noopTimeout: 5, replacementTimeout: 21 }, 41_000],
-    ["no NOP-Outs: the SCSI timer and its abort notice", { noopInterval: 0, noopTimeout: 0, replacementTimeout: 2 }, 57_000],
+    [
+      "no NOP-Outs: the SCSI timer and its abort notice",
+      { noopInterval: 0, noopTimeout: 0, replacementTimeout: 2 },
+      57_000,
+    ],
   ])("%s", (_name, settings, ms) => {
     expect(answerWithinMs(timing(settings), 1).ms).toBe(ms);
   });
