@@ -17,6 +17,8 @@ printf %s "$2" > /etc/iscsi/iscsid.conf
 iscsid
 target=$3
 shift 3
+# iscsid looks after a new connection once, and then only a second later: let ARP be over by then.
+bash -c 'for portal in "$@"; do echo > /dev/udp/\${portal%:*}/9; done' bash "$@" &
 for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal > /dev/null & done
 wait
 `;

@@ -62,6 +62,8 @@ export interface Lab extends AsyncDisposable {
   readonly backing: string;
   /** Aborts, with the reason, when a node ends that should be running. */
   readonly nodeLost: AbortSignal;
+  /** Ends the observation: captures are copied and consoles closed, so that what is kept of the lab changes no more. */
+  collect(): Promise<void>;
   /** Leaves the lab running when it is disposed of; `rig shell` enters it, `rig reap` removes it. */
   keep(): Promise<void>;
 }
@@ -231,7 +233,12 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
         }),
       ),
     ) as Record<PathName, LabNetwork>;
-    scope.defer("captures", () => collect(labDir, request.artefacts));
+    let collected = false;
+    const collectOnce = async () => {
+      if (!collected) await collect(labDir, request.artefacts);
+      collected = true;
+    };
+    scope.defer("captures", collectOnce);
     const parts: NodeParts = {
       request,
       scope,
@@ -270,6 +277,11 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
       networks,
       backing: path.join(labDir, "target", "backing.img"),
       nodeLost: lost.signal,
+      collect: async () => {
+        closing = true;
+        await collectOnce();
+        await Promise.all(Object.values(nodes).map(node => node.console[Symbol.asyncDispose]()));
+      },
       keep: async () => {
         await writeLabFile(labDir, {
           labels,
@@ -278,8 +290,8 @@ export const bootLab = async (request: LabRequest): Promise<Lab> => {
           keep: true,
           nodes: kept,
         });
-        await collect(labDir, request.artefacts);
         closing = true;
+        await collectOnce();
         scope.release();
         for (const node of Object.values(nodes)) {
           for (const part of [node.ssh, node.qmp, node.console]) await part[Symbol.asyncDispose]();

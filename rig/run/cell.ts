@@ -34,6 +34,8 @@ export interface CellRequest {
   /** Leave the lab running after the cell. */
   readonly keepLab: boolean;
   readonly signal: AbortSignal;
+  /** Handed the removal of the lab, which goes on after the cell is judged. It never rejects; the run waits for it. */
+  readonly onRemoval: (removal: Promise<void>) => void;
   readonly onPhase: (name: string) => void;
   /** Told of what is worth a line in the log: a lab that was kept, clean-up that failed. */
   readonly onNote: (text: string) => void;
@@ -152,7 +154,7 @@ const runLab = async (
   try {
     await attempt(trail, signal, () => work(request, lab, history, phases, scope, trail, signal));
   } finally {
-    await phases.run("teardown", async () => {
+    await phases.run("collect", async () => {
       await scope.close();
       if (request.keepLab && !request.signal.aborted) {
         await lab.keep();
@@ -160,7 +162,8 @@ const runLab = async (
           `The lab ${lab.id} is kept. Enter it with: rig shell --lab ${lab.id} initiator   Remove it with: rig reap`,
         );
       } else {
-        await lab[Symbol.asyncDispose]();
+        await lab.collect();
+        request.onRemoval(Promise.resolve(lab[Symbol.asyncDispose]()));
       }
     });
   }

@@ -103,6 +103,8 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
     `Run ${request.id}: ${plan.length} cells, ${kernels.map(kernel => `${kernel.name} (${kernel.identity.packageVersion ?? kernel.identity.release})`).join(" against ")}, ${machine.accelerator}.`,
   );
   const cells: CellSummary[] = [];
+  // A cell's lab may still be going while the next one boots; nothing is left when the run is over, however it ends.
+  let removal = Promise.resolve();
   const snapshot = (complete: boolean): Run => {
     const comparison = comparisonsOf(request, cells);
     const { words, exitStatus } = runVerdict({ cells, comparison, complete });
@@ -143,6 +145,9 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
         timeoutScale: request.timeoutScale,
         keepLab: request.keepLab && index === plan.length - 1,
         signal,
+        onRemoval: next => {
+          removal = Promise.all([removal, next]).then(() => undefined);
+        },
         onPhase: name => log.status(`${where}: ${name}`),
         onNote: text => log.say(text, "warn"),
       });
@@ -162,6 +167,8 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
       );
     }
     throw error;
+  } finally {
+    await removal;
   }
   const run = await write(true);
   let report: string | undefined;

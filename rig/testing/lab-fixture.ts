@@ -49,6 +49,7 @@ export const runTestCell = async (
   scenario: Scenario,
   more: Partial<CellRequest> = {},
 ): Promise<Cell> => {
+  let removal = Promise.resolve();
   const summary = await runCell({
     run: "test",
     host: fixture.host,
@@ -61,7 +62,11 @@ export const runTestCell = async (
     signal: new AbortController().signal,
     onPhase: () => undefined,
     onNote: () => undefined,
+    onRemoval: next => {
+      removal = next;
+    },
     ...more,
   });
+  await removal;
   return JSON.parse(await readFile(path.join(fixture.out, summary.directory, "cell.json"), "utf8")) as Cell;
 };
