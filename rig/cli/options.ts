@@ -1,5 +1,5 @@
 /** Options that several commands share, and how their values are checked. */
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 
 const integer =
   (least: number, most: number) =>
@@ -15,17 +15,15 @@ const factor = (text: string): number => {
   throw new InvalidArgumentError("Expected a number from 0.1 to 100.");
 };
 
-export const repeatOption = (byDefault: number) =>
+const repeatOption = (byDefault: number) =>
   new Option("--repeat <n>", "cells for each scenario and kernel, with seeds from --seed on")
     .argParser(integer(1, 10_000))
     .default(byDefault);
-export const seedOption = () =>
-  new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
-export const outOption = () => new Option("--out <dir>", "where results go").default("results");
-export const jsonOption = () => new Option("--json", "print run.json on standard output").default(false);
-export const keepLabOption = () =>
-  new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
-export const timeoutScaleOption = () =>
+const seedOption = () => new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
+const outOption = () => new Option("--out <dir>", "where results go").default("results");
+const jsonOption = () => new Option("--json", "print run.json on standard output").default(false);
+const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
+const timeoutScaleOption = () =>
   new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
 
 export interface RunOptions {
@@ -40,3 +38,10 @@ export interface RunOptions {
 /** The seeds of a run. */
 export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): readonly number[] =>
   Array.from({ length: repeat }, (_, i) => seed + i);
+
+/** Gives a command everything that runs cells has in common. */
+export const withRunOptions = (command: Command, defaults: { repeat: number }): Command => {
+  const shared = [seedOption(), outOption(), jsonOption(), keepLabOption(), timeoutScaleOption()];
+  for (const option of [repeatOption(defaults.repeat), ...shared]) command.addOption(option);
+  return command;
+};

@@ -21,3 +21,6 @@ export type Verdict = (typeof VERDICTS)[number];
 
 /** Bytes in one sector, the unit in which the ledger keeps account. */
 export const SECTOR_BYTES = 512;
+
+/** The phase in which the final state is read; what cannot be read then is a finding. */
+export const READ_BACK_PHASE = "read-back";

@@ -13,6 +13,7 @@ const setUp = (kill = (running: number) => ({ killed: running, left: 0 })) => {
     get state() {
       return state();
     },
+    iscsidStarts: () => calls.push("take over"),
     until: (holds: (seen: WatchState) => boolean, expected: string) =>
       holds(state()) ? Promise.resolve() : Promise.reject(new RigError("RIG_DEADLINE", `Expected ${expected}`)),
   } as unknown as Watch;
@@ -53,7 +54,7 @@ describe("killing iscsid", () => {
     await fault.inject();
     await fault.heal();
     expect(await fault.heal()).toBe("iscsid is running");
-    expect(calls).toEqual(["sh", "iscsid"]);
+    expect(calls).toEqual(["sh", "take over", "iscsid"]);
   });
 
   test("that found nothing to kill has not bitten", async () => {

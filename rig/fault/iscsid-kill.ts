@@ -45,7 +45,10 @@ export class IscsidKill implements Fault {
 
   async heal(): Promise<string> {
     if (this.#running) return "iscsid is running";
-    if (this.#watch.state.iscsid === 0) await this.#node.ssh.execOk(["iscsid"]);
+    if (this.#watch.state.iscsid === 0) {
+      this.#watch.iscsidStarts();
+      await this.#node.ssh.execOk(["iscsid"]);
+    }
     await this.#watch.until(state => state.iscsid > 0, "iscsid to run again", 10_000);
     this.#running = true;
     return "iscsid was started";

@@ -25,6 +25,11 @@ export const createMultipath = async (
   });
 };
 
+/** Takes a path that failed back into use, as multipathd does when its checker finds it well. */
+export const reinstatePath = async (node: Node, { dev }: Pick<Session, "dev">, signal?: AbortSignal): Promise<void> => {
+  await node.ssh.execOk(["dmsetup", "message", MULTIPATH_NAME, "0", "reinstate_path", dev], { signal });
+};
+
 /** State of every path device (`major:minor`) in a multipath status line: A active, F failed. */
 export const parseMultipathStatus = (status: string): ReadonlyMap<string, "active" | "failed"> =>
   new Map(

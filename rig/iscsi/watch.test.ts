@@ -36,6 +36,31 @@ const start = async (firstLine = "ready"): Promise<{ watch: Watch; events: Unsta
   return { watch, events, streams: streams as Streams };
 };
 
+describe("recovery", () => {
+  const line = (sid: number, state: string) => `session ${sid} 10.${sid}.0.2 ${state} running`;
+
+  test("is every session logged in", async () => {
+    const { watch } = await start();
+    for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));
+    expect(watch.recovered).toBe(true);
+    watch.take("initiator", line(1, "FAILED"));
+    expect(watch.recovered).toBe(false);
+    watch.take("initiator", line(1, "LOGGED_IN"));
+    expect(watch.recovered).toBe(true);
+  });
+
+  test("after a new start of iscsid is every session logged in anew: one that still is may yet be dropped", async () => {
+    const { watch } = await start();
+    for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));
+    watch.iscsidStarts();
+    expect(watch.recovered).toBe(false);
+    for (const state of ["FREE", "LOGGED_IN"]) watch.take("initiator", line(1, state));
+    expect(watch.recovered).toBe(false);
+    for (const state of ["FREE", "LOGGED_IN"]) watch.take("initiator", line(2, state));
+    expect(watch.recovered).toBe(true);
+  });
+});
+
 describe("the state of", () => {
   test("a session follows its lines until it is gone", async () => {
     const { watch, events } = await start();
@@ -43,8 +68,8 @@ describe("the state of", () => {
     watch.take("initiator", "session 2 10.2.0.2 LOGGED_IN running");
     watch.take("initiator", "session 1 10.1.0.2 FAILED blocked");
     expect([...watch.state.sessions.values()]).toEqual([
-      { path: "a", sid: "1", state: "FAILED", device: "blocked" },
-      { path: "b", sid: "2", state: "LOGGED_IN", device: "running" },
+      { path: "a", sid: "1", state: "FAILED", device: "blocked", logins: 1 },
+      { path: "b", sid: "2", state: "LOGGED_IN", device: "running", logins: 1 },
     ]);
     watch.take("initiator", "session 1 10.1.0.2 GONE");
     expect([...watch.state.sessions.keys()]).toEqual(["2"]);

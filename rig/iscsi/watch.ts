@@ -31,6 +31,8 @@ export interface SessionState {
   readonly state: string;
   /** The SCSI device's own state: running, blocked, transport-offline ... */
   readonly device: string;
+  /** How often it was seen to be logged in after it was not. */
+  readonly logins: number;
 }
 
 export interface WatchState {
@@ -57,6 +59,7 @@ export class Watch implements AsyncDisposable {
   readonly #changes = new EventEmitter();
   readonly #streams: RemoteStream[] = [];
   #iscsid = 0;
+  #loginsBefore: ReadonlyMap<string, number> = new Map();
 
   private constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>) {
     this.#sink = sink;
@@ -89,6 +92,21 @@ export class Watch implements AsyncDisposable {
 
   get state(): WatchState {
     return { sessions: this.#sessions, sockets: this.#sockets, multipath: this.#multipath, iscsid: this.#iscsid };
+  }
+
+  /**
+   * To be called before iscsid is started again: it takes over every session that it finds by dropping it and logging in
+   * anew, one after another (open-iscsi 2.1.8, iscsi_sync_session), so a session that is logged in now is not through yet.
+   */
+  iscsidStarts(): void {
+    this.#loginsBefore = new Map([...this.#sessions.values()].map(({ sid, logins }) => [sid, logins]));
+  }
+
+  /** Whether every session is logged in, and has been taken over by iscsid if that was started again. */
+  get recovered(): boolean {
+    return [...this.#sessions.values()].every(
+      ({ sid, state, logins }) => state === "LOGGED_IN" && logins > (this.#loginsBefore.get(sid) ?? 0),
+    );
   }
 
   /** Resolves once `holds` says yes, now or right after any line, however soon another one takes it back. */
@@ -131,7 +149,11 @@ export class Watch implements AsyncDisposable {
     const path = pathOfAddress(address);
     if (path === undefined) return;
     if (state === "GONE") this.#sessions.delete(sid);
-    else this.#sessions.set(sid, { path, sid, state, device });
+    else {
+      const known = this.#sessions.get(sid);
+      const again = state === "LOGGED_IN" && known?.state !== "LOGGED_IN" ? 1 : 0;
+      this.#sessions.set(sid, { path, sid, state, device, logins: (known?.logins ?? 0) + again });
+    }
     this.#sink.record({ kind: "session", path, sid, state: state === "GONE" ? "gone" : state, device }, at);
   }
 

@@ -33,6 +33,19 @@ const OVERHEAD_MIB = 768;
 
 const device = (path: string) => ({ PathOnHost: path, PathInContainer: path, CgroupPermissions: "rwm" });
 
+/**
+ * Kills a container and waits until Docker has noticed: removed by force while it runs, its ends of the networks may stay
+ * behind until Docker's own sweep a minute later.
+ */
+export const stopContainer = async (container: Docker.Container): Promise<void> => {
+  try {
+    await container.kill({ signal: "SIGKILL" });
+    await container.wait();
+  } catch {
+    // It does not run, or is gone: what comes next will tell.
+  }
+};
+
 export class Container {
   readonly id: string;
   readonly name: string;
@@ -191,6 +204,7 @@ export class Container {
 
   /** Ends and removes it; one that is gone already is no error. */
   async remove(): Promise<void> {
+    await stopContainer(this.#container);
     try {
       await this.#container.remove({ force: true, v: true });
     } catch (error) {

@@ -8,6 +8,7 @@ import path from "node:path";
 import type Docker from "dockerode";
 import { wallClock } from "../core/clock.ts";
 import { labsDir } from "../core/paths.ts";
+import { stopContainer } from "./container.ts";
 import { type FoundLab, findLabs } from "./lab-file.ts";
 import { LAB_FILTER, LABEL, ownerAlive } from "./labels.ts";
 import { removeNetwork } from "./network.ts";
@@ -46,9 +47,11 @@ export const reap = async (docker: Docker | undefined, options: ReapOptions): Pr
     const filters = { label: [LAB_FILTER] };
     for (const item of await docker.listContainers({ all: true, filters })) {
       if (!isOurs(item.Labels)) continue;
-      await take(`container ${(item.Names[0] ?? item.Id).replace(/^\//, "")}`, () =>
-        docker.getContainer(item.Id).remove({ force: true, v: true }),
-      );
+      await take(`container ${(item.Names[0] ?? item.Id).replace(/^\//, "")}`, async () => {
+        const container = docker.getContainer(item.Id);
+        await stopContainer(container);
+        await container.remove({ force: true, v: true });
+      });
     }
     for (const item of await docker.listNetworks({ filters })) {
       if (isOurs(item.Labels)) await take(`network ${item.Name}`, () => removeNetwork(docker, item.Id));

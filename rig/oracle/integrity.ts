@@ -4,6 +4,7 @@
  * effect between invocation and acknowledgement, failed ones at most before their error, unanswered ones at any time.
  * The decision is exact: a history without an explanation is always found, and one with an explanation never blamed.
  */
+import { READ_BACK_PHASE } from "../core/names.ts";
 import type { History } from "../history/event.ts";
 import { allHealedNs, type FaultSpan, faultsOf, type Operation, operationsOf, phaseOf } from "../history/view.ts";
 import type { BadExtent, Finding } from "./finding.ts";
@@ -12,9 +13,6 @@ import type { Judgement, Oracle } from "./oracle.ts";
 import { type Segment, segmentsOf } from "./segments.ts";
 import { INTEGRITY_CLASSES, type Operations, type Violation, violationsOf } from "./violation.ts";
 import { plural } from "./words.ts";
-
-/** The name of the phase in which the final state is read. */
-export const READ_BACK_PHASE = "read-back";
 
 /** At most this many bad extents are listed in one finding. */
 export const MAX_EXTENTS = 200;

@@ -7,17 +7,17 @@ import path from "node:path";
 import { sha256File } from "../core/cache.ts";
 import { deadline, monotonicMs, wallClock } from "../core/clock.ts";
 import { asRigError, type RigError } from "../core/errors.ts";
-import { PATH_NAMES } from "../core/names.ts";
+import { PATH_NAMES, READ_BACK_PHASE } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { readHistory } from "../history/reader.ts";
 import { type HistoryWriter, openHistory } from "../history/writer.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { bootLab, type Lab, type LabHost } from "../lab/lab.ts";
-import { READ_BACK_PHASE } from "../oracle/integrity.ts";
+import { bootLab, type Lab } from "../lab/lab.ts";
+import type { LabHost } from "../lab/request.ts";
 import { type Cell, type CellSummary, RESULTS_VERSION } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
 import { prepareBench, type ReadyBench } from "../scenario/bench.ts";
-import { isQuiet, timelineContext } from "../scenario/controls.ts";
+import { isQuiet, READ_BACK_MS, recover, timelineContext } from "../scenario/controls.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 import { judgeCell } from "./judge-cell.ts";
 import { Phases } from "./phases.ts";
@@ -47,7 +47,6 @@ export const cellDirectory = (scenario: string, kernel: string, seed: number): s
 
 /** A whole cell, the lab included, takes no longer than this. */
 const CELL_MS = 300_000;
-const READ_BACK_MS = 60_000;
 
 /** What a cell has to show when it is over; filled as it goes. */
 interface Trail {
@@ -66,16 +65,9 @@ const attempt = async (trail: Trail, signal: AbortSignal, work: () => Promise<vo
   }
 };
 
-/** The final state, read through the initiator and from the target's disk image. */
-const readBack = async ({ ledger }: ReadyBench, scale: number): Promise<void> => {
-  try {
-    await ledger.readInitiator(READ_BACK_MS * scale);
-  } finally {
-    await ledger.readBacking();
-  }
-};
-
+/** Until the lab is as it was before the first fault: sessions, paths, and nothing under way that was sent earlier. */
 const settle = async (bench: ReadyBench): Promise<void> => {
+  await recover(bench);
   for (const name of PATH_NAMES) {
     await bench.watch.until(
       state => isQuiet(state, name),
@@ -115,9 +107,13 @@ const work = async (
   if (trail.error !== undefined)
     history.record({ kind: "note", text: `The timeline ended early: ${trail.error.message}` });
   await attempt(trail, signal, () => phases.run("heal", () => bench.desk.healAll()));
+  // A timeline that has read everything back itself has nothing left to prove: no need to wait for its sessions.
+  if (bench.ledger.isReadBack) return;
   // With a lost node there is nobody to settle or to read from; the disk image is still there.
   if (!lab.nodeLost.aborted) await attempt(trail, signal, () => phases.run("settle", () => settle(bench)));
-  await attempt(trail, signal, () => phases.run(READ_BACK_PHASE, () => readBack(bench, scale)));
+  await attempt(trail, signal, () =>
+    phases.run(READ_BACK_PHASE, () => bench.ledger.readBack(READ_BACK_MS * request.timeoutScale)),
+  );
 };
 
 const runLab = async (

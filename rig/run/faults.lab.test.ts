@@ -11,7 +11,7 @@ describe("faults in a real lab", () => {
   test("a dropped path fails over, a delayed restart of iscsid brings its session back, and a healthy kernel passes", async () => {
     const cell = await runTestCell(
       fixture,
-      testScenario("recovery", async ({ ledger, path, iscsid, session }) => {
+      testScenario("recovery", async ({ ledger, path, iscsid, session, recovered }) => {
         await (await ledger.rewrite()).acknowledged();
         await iscsid.kill();
         await path.a.drop();
@@ -21,6 +21,7 @@ describe("faults in a real lab", () => {
         await path.a.heal();
         await iscsid.restart({ afterMs: 300 });
         await session("a").loggedIn();
+        await recovered();
         await (await ledger.rewrite()).acknowledged();
       }),
     );

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { type Log, silentLog } from "../core/log.ts";
 import type { Status } from "../core/names.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { LabHost } from "../lab/lab.ts";
+import type { LabHost } from "../lab/request.ts";
 import { type CellSummary, type Run, runSchema } from "../results/schema.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";

@@ -10,7 +10,7 @@ import { run as runCommand } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { LabHost } from "../lab/lab.ts";
+import type { LabHost } from "../lab/request.ts";
 import { writeHtmlReport } from "../report/html.ts";
 import { makeRunDirectory } from "../results/directory.ts";
 import { type CellSummary, type Comparison, RESULTS_VERSION, type Run } from "../results/schema.ts";

@@ -3,7 +3,7 @@ import { PATH_NAMES } from "../core/names.ts";
 import type { Scope } from "../core/scope.ts";
 import { FaultDesk } from "../fault/fault.ts";
 import type { HistorySink } from "../history/event.ts";
-import { login, prepareInitiator, type Session } from "../iscsi/initiator.ts";
+import { login, prepareInitiator } from "../iscsi/initiator.ts";
 import { createMultipath, MULTIPATH_NAME } from "../iscsi/multipath.ts";
 import { answerWithinMs } from "../iscsi/parameters.ts";
 import { startTarget } from "../iscsi/target.ts";
@@ -45,7 +45,6 @@ export interface BenchRequest {
 }
 
 export interface ReadyBench extends Bench {
-  readonly sessions: readonly Session[];
   readonly target: Readonly<Record<string, string>>;
 }
 

@@ -93,7 +93,7 @@ const bench = (state: WatchState = seen(), seed = 1) => {
 
 const session = (state: string): WatchState => ({
   ...seen(),
-  sessions: new Map([["1", { path: "a", sid: "1", state, device: "running" }]]),
+  sessions: new Map([["1", { path: "a", sid: "1", state, device: "running", logins: 1 }]]),
 });
 
 describe("a timeline's steps", () => {

@@ -4,12 +4,14 @@
  */
 import { sleep } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
-import { PATH_NAMES, type PathName } from "../core/names.ts";
+import { PATH_NAMES, type PathName, READ_BACK_PHASE } from "../core/names.ts";
 import { createRng } from "../core/rng.ts";
 import type { FaultDesk } from "../fault/fault.ts";
 import { IscsidKill } from "../fault/iscsid-kill.ts";
 import { PathDrop } from "../fault/path-drop.ts";
 import type { HistorySink } from "../history/event.ts";
+import type { Session } from "../iscsi/initiator.ts";
+import { reinstatePath } from "../iscsi/multipath.ts";
 import type { Watch, WatchState } from "../iscsi/watch.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Generation, Ledger } from "../workload/ledger.ts";
@@ -29,6 +31,7 @@ export interface Bench {
   readonly desk: FaultDesk;
   readonly sink: HistorySink;
   readonly seed: number;
+  readonly sessions: readonly Session[];
   /** Milliseconds in which the configuration must have answered an operation. */
   readonly answerWithinMs: number;
   /** Stretches the deadlines of steps. */
@@ -38,6 +41,9 @@ export interface Bench {
 
 /** How long an event of a timeline may keep its step waiting. */
 const STEP_MS = 60_000;
+
+/** How long reading everything back may take. */
+export const READ_BACK_MS = 60_000;
 
 /** LIO executes a command in the thread that read it; a last one may be between its socket and the disk. */
 const EXECUTION_MS = 300;
@@ -51,6 +57,20 @@ export const isQuiet = ({ sockets }: WatchState, path: PathName): boolean =>
         ? socket.state === "ESTABLISHED" && !socket.orphan
         : socket.receiveQueueBytes === 0 && socket.state !== "CLOSE-WAIT",
     );
+
+/**
+ * Waits until every session is logged in, and gives the paths that failed back to dm-multipath: with a table that was set
+ * directly there is no multipathd to do it, and I/O that finds no path waits for ever.
+ */
+export const recover = async ({ lab, watch, sessions, scale, signal }: Bench): Promise<void> => {
+  await watch.until(() => watch.recovered, "every session to be logged in again", STEP_MS * scale, signal);
+  const { multipath } = watch.state;
+  for (const session of sessions) {
+    if (multipath.get(session.path) === "failed") await reinstatePath(lab.nodes.initiator, session, signal);
+  }
+  const allActive = ({ multipath: now }: WatchState) => sessions.every(({ path }) => now.get(path) === "active");
+  await watch.until(allActive, "every path to be active in dm-multipath", STEP_MS * scale, signal);
+};
 
 type Step = <T>(text: string, work: () => Promise<T>) => Promise<T>;
 
@@ -132,6 +152,15 @@ const ledgerControl = (bench: Bench, step: Step): LedgerControl => {
   });
   return {
     rewrite: () => step("write every slot anew", () => Promise.resolve(controlOf(ledger.rewrite()))),
+    readBack: () =>
+      step("read everything back", async () => {
+        bench.sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "begin" });
+        try {
+          await ledger.readBack(READ_BACK_MS * bench.scale);
+        } finally {
+          bench.sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "end" });
+        }
+      }),
     observe: () => step("read the target's disk image", () => ledger.readBacking()),
   };
 };
@@ -155,6 +184,7 @@ export const timelineContext = (bench: Bench): TimelineContext => {
     path: paths,
     iscsid: iscsidControl(bench, step),
     ledger: ledgerControl(bench, step),
+    recovered: () => step("every session is logged in and every path in use", () => recover(bench)),
     session: path => sessionControl(bench, step, path),
     pause: (ms, why) => step(`wait ${ms} ms: ${why}`, () => sleep(ms, signal)),
     random: (from, to) => rng.integer(from, to),

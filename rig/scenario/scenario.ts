@@ -66,6 +66,11 @@ export interface SessionControl {
 export interface LedgerControl {
   /** Submits one write to every slot, all at once, and returns while they are under way. */
   readonly rewrite: () => Promise<GenerationControl>;
+  /**
+   * Reads the final state through both ends, now rather than at the end of the cell. For a scenario that leaves something
+   * broken which says nothing about the data, and whose mending would make the initiator drop its sessions.
+   */
+  readonly readBack: () => Promise<void>;
   /** Reads the target's disk image, behind the initiator's back. */
   readonly observe: () => Promise<void>;
 }
@@ -81,6 +86,11 @@ export interface TimelineContext {
   readonly iscsid: IscsidControl;
   readonly ledger: LedgerControl;
   readonly session: (path: PathName) => SessionControl;
+  /**
+   * Waits until every session is logged in (anew, if iscsid was started again) and gives the paths that failed back to
+   * dm-multipath, as multipathd would.
+   */
+  readonly recovered: () => Promise<void>;
   /** Lets time pass. `why` says why time, and not an event, is what matters here. */
   readonly pause: (ms: number, why: string) => Promise<void>;
   /** An integer in [from, to], the same for the same seed and place in the timeline. */

@@ -5,7 +5,7 @@ import path from "node:path";
 import { silentLog } from "../core/log.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
 import { type Kernel, resolveKernel } from "../kernel/kernel.ts";
-import type { LabHost } from "../lab/lab.ts";
+import type { LabHost } from "../lab/request.ts";
 import type { Cell } from "../results/schema.ts";
 import { type CellRequest, runCell } from "../run/cell.ts";
 import { prepareHost } from "../run/host.ts";

@@ -52,6 +52,7 @@ export class Ledger {
   readonly #signal: AbortSignal;
   readonly counts = { invoked: 0, ok: 0, failed: 0 };
   #closing = false;
+  #readBack = false;
   #nextOp = 1;
   #generations = 0;
 
@@ -91,8 +92,14 @@ export class Ledger {
     return this.shape.slots * this.#sectorsPerSlot;
   }
 
+  /** Whether the final state was read through both ends and nothing was written since. */
+  get isReadBack(): boolean {
+    return this.#readBack;
+  }
+
   /** Submits one write to every slot, all at once, and returns while they are under way. */
   rewrite(): Generation {
+    this.#readBack = false;
     const label = `generation ${this.#generations++}`;
     const outcome = { ok: 0, failed: 0, unanswered: 0 };
     let inFlight = this.shape.slots;
@@ -134,6 +141,16 @@ export class Ledger {
         );
       },
     };
+  }
+
+  /** Reads the final state: through the initiator, and from the target's disk image. */
+  async readBack(withinMs: number): Promise<void> {
+    try {
+      await this.readInitiator(withinMs);
+    } finally {
+      await this.readBacking();
+    }
+    this.#readBack = true;
   }
 
   /** Reads the whole ledger through the initiator. */
