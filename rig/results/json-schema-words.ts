@@ -21,7 +21,7 @@ const CELL_COMMON = {
   status: "What became of the cell. ERROR and MISS count neither as PASS nor as FAIL.",
   reason: "Why it is ERROR, MISS or SKIP; with FAIL, what else went wrong.",
   phases: "The parts of the cell's life, in order.",
-  "phases.name": "boot, set-up, timeline, heal, settle, read-back, teardown, judge.",
+  "phases.name": "boot, set-up, timeline, heal, settle, read-back, collect, judge.",
   "phases.ms": "How long it took, in milliseconds.",
   durationMs: "The whole cell, in milliseconds.",
 };
