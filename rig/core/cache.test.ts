@@ -1,10 +1,20 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type CacheRequest, cached, contentKey, peekCache, requireSpace, sha256File } from "./cache.ts";
+import {
+  type CacheRequest,
+  cached,
+  contentKey,
+  discardEntry,
+  peekCache,
+  requireSpace,
+  sha256File,
+  touchEntry,
+  trimCache,
+} from "./cache.ts";
 import { poll, wallClock } from "./clock.ts";
 import { type Log, silentLog } from "./log.ts";
 
@@ -152,6 +162,83 @@ describe("a builder", () => {
     await expect(cached(request({ needsMiB: 1e9 }))).rejects.toMatchObject({ code: "RIG_NO_SPACE" });
     expect(builds).toBe(0);
     await requireSpace(base, 0, "nothing");
+  });
+});
+
+describe("an entry that is not wanted", () => {
+  test("is thrown away, and built again by the next who asks", async () => {
+    const dir = await cached(request());
+    await discardEntry("thing", "k1");
+    expect(await readdir(parent())).toEqual([]);
+    await discardEntry("thing", "k1");
+    expect(await cached(request())).toBe(dir);
+    expect({ builds, said }).toEqual({ builds: 2, said: [] });
+  });
+
+  test("leaves the files to whoever has them open", async () => {
+    const dir = await cached(request());
+    await using handle = await open(path.join(dir, "data"));
+    await discardEntry("thing", "k1");
+    expect(await handle.readFile("utf8")).toBe("the data");
+  });
+});
+
+describe("trimming", () => {
+  /** Entries of a MiB each, the first used longest ago. */
+  const entries = async (...keys: readonly string[]) => {
+    for (const [index, key] of keys.entries()) {
+      const dir = await cached(
+        request({ key, build: to => writeFile(path.join(to, "data"), Buffer.alloc(2 ** 20, 1)) }),
+      );
+      const used = new Date(Date.UTC(2001, 0, 1 + index));
+      await utimes(path.join(dir, "manifest.json"), used, used);
+    }
+  };
+
+  test("removes what was not used for longest, until the rest fits", async () => {
+    await entries("k1", "k2", "k3", "k4");
+    expect(await trimCache("thing", 2.5, "k4")).toEqual(["k1", "k2"]);
+    expect(await readdir(parent())).toEqual(["k3", "k4"]);
+    expect(await trimCache("thing", 2.5, "k4")).toEqual([]);
+  });
+
+  test("goes by when an entry was last touched, and touching harms none", async () => {
+    await entries("k1", "k2", "k3");
+    await touchEntry(path.join(parent(), "k1"));
+    expect(await trimCache("thing", 1.5, "k3")).toEqual(["k2", "k1"]);
+    await entries("k1", "k2");
+    await touchEntry(path.join(parent(), "k1"));
+    expect(await trimCache("thing", 2.5, "k3")).toEqual(["k2"]);
+    expect(await peekCache("thing", "k1")).toBe(path.join(parent(), "k1"));
+  });
+
+  test("leaves one that is to be kept, however little may stay", async () => {
+    await entries("k1", "k2");
+    expect(await trimCache("thing", 0, "k1")).toEqual(["k2"]);
+    expect(await readdir(parent())).toEqual(["k1"]);
+  });
+
+  test("counts what is on the disk: holes are free", async () => {
+    const sparse = async (dir: string) => {
+      await writeFile(path.join(dir, "data"), "");
+      await truncate(path.join(dir, "data"), 64 * 2 ** 20);
+    };
+    await entries("k1");
+    await cached(request({ key: "k2", build: sparse }));
+    expect(await trimCache("thing", 2, "k2")).toEqual([]);
+  });
+
+  test("leaves what is being built, and what is damaged", async () => {
+    await entries("k1", "k2");
+    await mkdir(path.join(parent(), ".k3.1"));
+    await rm(path.join(parent(), "k1", "manifest.json"));
+    expect(await trimCache("thing", 0, "k9")).toEqual(["k2"]);
+    expect(await readdir(parent())).toEqual([".k3.1", "k1"]);
+  });
+
+  test("touching what is not there does nothing", async () => {
+    await touchEntry(path.join(parent(), "k1"));
+    await expect(readdir(parent())).rejects.toMatchObject({ code: "ENOENT" });
   });
 });
 

@@ -5,10 +5,11 @@
  * that was touched since is hashed again before use, and an entry that does not match is thrown away and built again.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { wallClock } from "./clock.ts";
 import { messageOf, RigError } from "./errors.ts";
 import { acquireLock } from "./lock.ts";
 import type { Log } from "./log.ts";
@@ -79,6 +80,17 @@ const flaw = async (dir: string): Promise<string | undefined> => {
   return undefined;
 };
 
+/** What is wrong with the content of some of an entry's files, whatever their times say; undefined if nothing. */
+export const contentFlaw = async (dir: string, names: readonly string[]): Promise<string | undefined> => {
+  const { files } = manifestSchema.parse(JSON.parse(await readFile(path.join(dir, MANIFEST), "utf8")));
+  for (const name of names) {
+    const expected = files.find(file => file.name === name);
+    if (expected?.sha256 !== (await sha256File(path.join(dir, name))))
+      return `${name} does not have the content that it was stored with`;
+  }
+  return undefined;
+};
+
 const exists = (dir: string): Promise<boolean> =>
   stat(dir).then(
     () => true,
@@ -90,6 +102,56 @@ const sweep = async (parent: string, prefix: string): Promise<void> => {
   for (const name of await readdir(parent)) {
     if (name.startsWith(prefix)) await rm(path.join(parent, name), { recursive: true, force: true });
   }
+};
+
+/** Marks an entry as used now; `trimCache` goes by it. */
+export const touchEntry = async (dir: string): Promise<void> => {
+  const now = wallClock();
+  await utimes(path.join(dir, MANIFEST), now, now).catch(() => undefined);
+};
+
+/** Throws an entry away, so that the next who asks for it makes it again. Whoever has its files open keeps them. */
+export const discardEntry = async (kind: string, key: string): Promise<void> => {
+  const dir = path.join(cacheDir(), kind, key);
+  await using _lock = await acquireLock(dir);
+  await rm(dir, { recursive: true, force: true });
+};
+
+/** Bytes that a directory's files take on disk; holes take none. */
+const diskBytes = async (dir: string): Promise<number> => {
+  const sizes = await Promise.all(
+    (await readdir(dir)).map(async name => (await stat(path.join(dir, name))).blocks * 512),
+  );
+  return sizes.reduce((total, size) => total + size, 0);
+};
+
+/** Removes the entries of a kind that were not used for longest, until the rest fits into `maxMiB`; `keep` stays. */
+export const trimCache = async (kind: string, maxMiB: number, keep: string): Promise<readonly string[]> => {
+  const parent = path.join(cacheDir(), kind);
+  const entries: { key: string; bytes: number; used: number }[] = [];
+  for (const key of await readdir(parent)) {
+    if (key.startsWith(".")) {
+      // A builder that was killed: its name ends with its process id. Whoever builds it next would remove it, but may never come.
+      if (!existsSync(`/proc/${key.split(".").at(-1) ?? ""}`))
+        await rm(path.join(parent, key), { recursive: true, force: true });
+      continue;
+    }
+    try {
+      const used = (await stat(path.join(parent, key, MANIFEST))).mtimeMs;
+      entries.push({ key, bytes: await diskBytes(path.join(parent, key)), used });
+    } catch {
+      // Somebody else throws it away just now, or it is damaged: whoever asks for it will see.
+    }
+  }
+  let left = entries.reduce((total, { bytes }) => total + bytes, 0);
+  const removed: string[] = [];
+  for (const { key, bytes } of entries.filter(entry => entry.key !== keep).toSorted((a, b) => a.used - b.used)) {
+    if (left <= maxMiB * 2 ** 20) break;
+    await discardEntry(kind, key);
+    removed.push(key);
+    left -= bytes;
+  }
+  return removed;
 };
 
 export interface CacheRequest {
