@@ -18,7 +18,7 @@ export PATH := $(BIN):$(PATH)
 
 INSTALLED := node_modules/.rig-installed
 APP := reports/dist/app.html
-APP_SOURCES := $(shell find reports/app -type f ! -name '*.test.*' 2> /dev/null) reports/vite.config.ts $(wildcard rig/history/event.ts rig/results/schema.ts rig/report/bundle.ts rig/oracle/finding.ts rig/core/names.ts)
+APP_SOURCES := $(shell find reports/app -type f ! -name '*.test.*' 2> /dev/null) reports/vite.config.ts $(wildcard rig/history/event.ts rig/results/schema.ts rig/report/bundle.ts rig/report/timing.ts rig/oracle/finding.ts rig/core/names.ts)
 
 .PHONY: setup setup-tests check test run-scenarios clean distclean format
 

@@ -1,74 +1,20 @@
 /** The report page in a real browser, from a file, as a reader meets it. */
-import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { writeHtmlReport } from "../rig/report/html.ts";
-import { writeFixture } from "../rig/report/testdata/results.ts";
+import { openReport, type ReportInBrowser } from "./reading.ts";
 
 const HOSTILE = `</template></script><img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>`;
-const CHROMIUM =
-  process.env["RIG_CHROMIUM"] ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(f => existsSync(f));
 
-// Chromium must stay on this machine, and must not need a sandbox where the tests run as root.
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-let directory = "";
-let browser: Browser;
-let url = "";
+let report: ReportInBrowser;
+const reading: ReportInBrowser["reading"] = (...request) => report.reading(...request);
 
 beforeAll(async () => {
-  if (CHROMIUM === undefined)
-    throw new Error("Expected Chromium in RIG_CHROMIUM or /usr/bin. Run: apt-get install chromium");
-  directory = await mkdtemp(join(tmpdir(), "rig-browser-"));
-  const outDir = join(directory, "app");
-  await build({ configFile: join(import.meta.dirname, "vite.config.ts"), build: { outDir } });
-  await writeFixture(directory, {
+  report = await openReport({
     mixed: true,
     change: o => ({ ...o, consoleLines: o.seed === 2 ? [HOSTILE] : [], extraReads: o.seed === 4 ? 6_000 : 0 }),
   });
-  const { file } = await writeHtmlReport(directory, { appFile: join(outDir, "app.html") });
-  url = pathToFileURL(file).href;
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
 }, 60_000);
 
-afterAll(async () => {
-  await browser.close();
-  await rm(directory, { recursive: true });
-});
-
-/** Opens the report and, at the end, insists that nothing was complained of and nothing was fetched. */
-const reading = async (hash: string, use: (page: Page) => Promise<void>, options: BrowserContextOptions = {}) => {
-  const context = await browser.newContext({ viewport: { width: 1400, height: 1000 }, ...options });
-  try {
-    const page = await context.newPage();
-    const complaints: string[] = [];
-    const fetched: string[] = [];
-    page.on("console", message => complaints.push(message.text()));
-    page.on("pageerror", error => complaints.push(error.message));
-    page.on("request", request => {
-      if (request.url() !== `${url}${hash}` && !request.url().startsWith("data:")) fetched.push(request.url());
-    });
-    await page.goto(`${url}${hash}`);
-    await use(page);
-    expect(complaints).toEqual([]);
-    expect(fetched.filter(f => f.split("#")[0] !== url)).toEqual([]);
-  } finally {
-    await context.close();
-  }
-};
+afterAll(() => report.close());
 
 const cellAt = (id: string): string => `[data-cell="${id}"]`;
 const FIRST = cellAt("recovery/stale-write/debian-5.10/1");
@@ -210,7 +156,7 @@ test("the timeline zooms with buttons and by dragging, and the keyboard walks it
   }));
 
 test("nothing is wider than the window, on a narrow screen or a wide one", async () => {
-  for (const width of [420, 700, 1400]) {
+  for (const width of [360, 420, 700, 1400]) {
     await reading(
       "",
       async page => {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * The init of a lab guest, from the first instruction of user space to the ssh server.
+ * The init of a lab guest, from the first instruction of user space to the agent that answers the rig.
  *
  * It is one static program because every fork and exec is dear without hardware virtualisation. It loads the modules
  * that the boot bundle lists, puts a tmpfs over the read-only root, sets names and addresses from the kernel command
- * line, starts dropbear, and then reaps orphans for the rest of the guest's life.
+ * line, starts the agent, and then reaps orphans for the rest of the guest's life.
  *
  * Command line: rig.node=NAME  rig.addr=DEV:A.B.C.D/LEN[,...]  rig.gateway=A.B.C.D
- * In the initramfs: /m/boot.list and /m/NAME.list (module files in load order), /lab (keys; copied to /run/rig).
+ * In the initramfs: /m/boot.list and /m/NAME.list (module files in load order), /agent (moved to /run/rig).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -24,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -210,32 +210,20 @@ static void network(char *addresses, const char *gateway)
 	close(fd);
 }
 
-/* Copies the lab's own files (keys) out of the initramfs before the new root hides it. */
-static void copy_lab_files(const char *to)
+/* The agent belongs to the kernel's bundle, not to the guest root: it is taken along before the new root hides it. */
+static void take_agent(const char *to)
 {
-	struct dirent *entry;
-	DIR *dir = opendir("/lab");
-	char from[300], target[600], buffer[4096];
+	int in = open("/agent", O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	ssize_t sent;
 
-	mkdir(to, 0700);
-	while (dir && (entry = readdir(dir))) {
-		ssize_t got;
-		int in, out;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(from, sizeof(from), "/lab/%s", entry->d_name);
-		snprintf(target, sizeof(target), "%s/%s", to, entry->d_name);
-		in = open(from, O_RDONLY | O_CLOEXEC);
-		out = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		while (in >= 0 && out >= 0 && (got = read(in, buffer, sizeof(buffer))) > 0)
-			if (write(out, buffer, got) != got)
-				die(target);
-		close(in);
-		close(out);
-	}
-	if (dir)
-		closedir(dir);
+	do {
+		sent = sendfile(out, in, NULL, 1 << 20);
+	} while (sent > 0);
+	if (sent < 0)
+		die(to);
+	close(in);
+	close(out);
+	unlink("/agent");
 }
 
 static void new_root(void)
@@ -249,7 +237,8 @@ static void new_root(void)
 	await_device("/dev/vdb");
 	must_mount("/dev/vdb", "/new/usr/lib/modules", "erofs", MS_RDONLY, "");
 	must_mount("run", "/new/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
-	copy_lab_files("/new/run/rig");
+	mkdir("/new/run/rig", 0700);
+	take_agent("/new/run/rig/agent");
 	if (mount("/dev", "/new/dev", NULL, MS_MOVE, NULL) || mount("/proc", "/new/proc", NULL, MS_MOVE, NULL) ||
 	    mount("/sys", "/new/sys", NULL, MS_MOVE, NULL))
 		die("moving /dev, /proc and /sys");
@@ -299,7 +288,7 @@ int main(void)
 	sethostname(node, strlen(node));
 	mkdir("/run/lock", 01777);
 	network(addresses, argument(cmdline, "rig.gateway"));
-	start((char *const[]){"/usr/sbin/dropbear", "-F", "-s", "-j", "-k", "-r", "/run/rig/host_key", "-p", "0.0.0.0:22", NULL});
+	start((char *const[]){"/run/rig/agent", NULL});
 	/* From here on every kernel message goes to the console: the oracle that reads it must miss none. */
 	put("/proc/sys/kernel/printk", "8 4 1 7");
 	uname(&system);

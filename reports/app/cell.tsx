@@ -146,6 +146,9 @@ const Body = ({
             </Fold>
             <Fold title={`Phases, ${formatMs(cell.durationMs)} in all`} open={!healthy}>
               <Phases phases={cell.phases} />
+              {summary.lab?.why !== undefined && (
+                <p class="quiet">The lab was booted, not restored: {summary.lab.why}</p>
+              )}
               <p class="quiet">
                 Operations: {formatCount(cell.operations.invoked)} handed over, {formatCount(cell.operations.ok)}{" "}
                 acknowledged, {formatCount(cell.operations.failed)} failed, {formatCount(cell.operations.unanswered)}{" "}
@@ -169,6 +172,22 @@ const Body = ({
     </>
   );
 };
+
+const LAB_WORDS = { cold: "lab booted", restored: "lab restored" } as const;
+
+/** How long it took, how its lab came up, and which try it was where it was not the first. */
+const Life = ({ durationMs, lab, attempt = 1 }: CellSummary) => (
+  <span class="quiet">
+    {formatMs(durationMs)}
+    {lab !== undefined && ` · ${LAB_WORDS[lab.how]}`}
+    {attempt > 1 && (
+      <>
+        {" · "}
+        <a href="#time">try {attempt}</a>
+      </>
+    )}
+  </span>
+);
 
 export const CellView = ({ summary, healthy, block, line }: Props) => {
   const [loaded, setLoaded] = useState<
@@ -198,7 +217,7 @@ export const CellView = ({ summary, healthy, block, line }: Props) => {
         <a class="mono" href={cellHref(id)}>
           {id}
         </a>
-        {summary.durationMs > 0 && <span class="quiet">{formatMs(summary.durationMs)}</span>}
+        {summary.durationMs > 0 && <Life {...summary} />}
         {value?.cell !== undefined && <Command title="Run it again" text={value.cell.reproduce} />}
       </div>
       {summary.reason !== undefined && (

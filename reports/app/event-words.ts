@@ -58,6 +58,10 @@ export const eventWords = (event: HistoryEvent): string => {
       return `${event.node}: ${event.line}`;
     case "node":
       return `${event.node}: ${event.state}${event.detail === undefined ? "" : `: ${event.detail}`}`;
+    case "load":
+      return `${event.node}: waited ${String(event.waitMs)} ms for a CPU of the machine, in a window of ${String(event.windowMs)} ms`;
+    case "late":
+      return `${event.node}: its watch woke up ${String(event.ms)} ms late`;
     case "note":
       return event.text;
   }

@@ -6,6 +6,7 @@ import "./base.css";
 import "./page.css";
 import "./cell.css";
 import "./timeline.css";
+import "./timing.css";
 
 const root = document.getElementById("app");
 if (root === null) throw new Error("The page has no place for the report.");

@@ -9,6 +9,7 @@ import { countBy, Matrix } from "./matrix.tsx";
 import { Provenance } from "./provenance.tsx";
 import { cellHref, type Route, useRoute } from "./route.ts";
 import { Glyph, StatusChip, VerdictChip } from "./status.tsx";
+import { TimingSection } from "./timing.tsx";
 import { counted } from "./units.ts";
 
 /** The exit status is the run's own judgement: 0 nothing wrong with head, 1 something is, 3 the rig could not tell. */
@@ -137,6 +138,7 @@ export const Page = ({ bundle }: { readonly bundle: Bundle }) => {
           />
         ))}
       </section>
+      <TimingSection run={bundle.run} />
       <footer class="quiet">
         iscsi-rig {bundle.run.tool.version}. One file, no network. The evidence is in the <code>cells</code> directory
         beside it.

@@ -48,7 +48,7 @@ export const Provenance = ({ run }: { readonly run: Run }) => {
         <Fact name="run">
           {run.startedAt.slice(0, 16).replace("T", " ")} UTC
           <small>
-            took {formatMs(run.durationMs)}
+            took <a href="#time">{formatMs(run.durationMs)}</a>
             <br />
             {run.id}
           </small>

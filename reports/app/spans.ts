@@ -149,6 +149,8 @@ export const collect = (events: readonly NumberedEvent[], end: number): Collecte
       case "limits":
       case "disconnect":
       case "evidence":
+      case "load":
+      case "late":
       case "note":
         break; // operations and the console have lanes of their own
     }

@@ -133,6 +133,8 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
       case "step":
       case "limits":
       case "evidence":
+      case "load":
+      case "late":
       case "note":
         break; // operations are told by the batch
     }

@@ -44,6 +44,8 @@ describe("bad input", () => {
     ["an unknown command", ["rn"], 2, /unknown command 'rn'/],
     ["an unknown node", ["shell", "targte"], 2, /Did you mean target\?/],
     ["a directory that is no run", ["report", tmpdir()], 2, /run\.json/],
+    ["a directory that is no run, for its timing", ["timing", tmpdir()], 2, /run\.json: no such file/],
+    ["figures by nothing there is", ["timing", tmpdir(), "--by", "seed"], 2, /Allowed choices are kernel, scenario/],
     ["a directory that is no cell", ["check", tmpdir()], 2, /Expected a cell's directory/],
   ];
   test.each(cases)("%s", async (_, args, status, message) => {

@@ -62,6 +62,8 @@ export const execute = async (
     out: options.out,
     timeoutScale: options.timeoutScale,
     keepLab: options.keepLab,
+    jobs: options.jobs,
+    snapshots: options.snapshots,
     log,
     signal,
   });

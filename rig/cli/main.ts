@@ -15,6 +15,7 @@ import { runCommand } from "./run.ts";
 import { scenariosCommand } from "./scenarios.ts";
 import { setupCommand } from "./setup.ts";
 import { shellCommand } from "./shell.ts";
+import { timingCommand } from "./timing.ts";
 
 const { version } = JSON.parse(readFileSync(path.join(PROJECT_DIR, "package.json"), "utf8")) as { version: string };
 
@@ -36,6 +37,7 @@ for (const command of [
   compareCommand,
   checkCommand,
   reportCommand,
+  timingCommand,
   kernelsCommand,
   scenariosCommand,
   doctorCommand,

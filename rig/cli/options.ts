@@ -26,6 +26,14 @@ const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab 
 const timeoutScaleOption = () =>
   new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
 
+const jobs = (text: string): "auto" | number => (text === "auto" ? text : integer(1, 256)(text));
+const jobsOption = () =>
+  new Option("--jobs <n>", "labs side by side: a number, or auto for as many as the machine carries")
+    .argParser(jobs)
+    .default("auto");
+const snapshotsOption = () =>
+  new Option("--no-snapshots", "boot every cell's lab instead of restoring it from a snapshot").default(true);
+
 export interface RunOptions {
   readonly repeat: number;
   readonly seed: number;
@@ -33,6 +41,8 @@ export interface RunOptions {
   readonly json: boolean;
   readonly keepLab: boolean;
   readonly timeoutScale: number;
+  readonly jobs: "auto" | number;
+  readonly snapshots: boolean;
 }
 
 /** The seeds of a run. */
@@ -41,7 +51,15 @@ export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): 
 
 /** Gives a command everything that runs cells has in common. */
 export const withRunOptions = (command: Command, defaults: { repeat: number }): Command => {
-  const shared = [seedOption(), outOption(), jsonOption(), keepLabOption(), timeoutScaleOption()];
+  const shared = [
+    seedOption(),
+    outOption(),
+    jsonOption(),
+    jobsOption(),
+    snapshotsOption(),
+    keepLabOption(),
+    timeoutScaleOption(),
+  ];
   for (const option of [repeatOption(defaults.repeat), ...shared]) command.addOption(option);
   return command;
 };

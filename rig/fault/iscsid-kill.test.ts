@@ -5,7 +5,8 @@ import type { Node } from "../lab/node.ts";
 import { IscsidKill } from "./iscsid-kill.ts";
 
 /** An initiator with two iscsid processes, and a watch that sees them at once. */
-const setUp = (kill = (running: number) => ({ killed: running, left: 0 })) => {
+const setUp = (kill = (running: number) => ({ killed: running, left: 0 }), starts = 2) => {
+  const abort = new AbortController();
   let running = 2;
   const calls: string[] = [];
   const state = (): WatchState => ({ sessions: new Map(), sockets: new Map(), multipath: new Map(), iscsid: running });
@@ -17,18 +18,21 @@ const setUp = (kill = (running: number) => ({ killed: running, left: 0 })) => {
     until: (holds: (seen: WatchState) => boolean, expected: string) =>
       holds(state()) ? Promise.resolve() : Promise.reject(new RigError("RIG_DEADLINE", `Expected ${expected}`)),
   } as unknown as Watch;
-  const execOk = (argv: readonly string[]) => {
-    calls.push(argv[0] ?? "");
-    if (argv[0] === "iscsid") {
-      running = 2;
-      return Promise.resolve({ stdout: "" });
-    }
-    const { killed, left } = kill(running);
-    running = left;
-    return Promise.resolve({ stdout: `${killed}\n` });
+  const agent = {
+    kill: (signal: number, name: string) => {
+      calls.push(`kill ${signal} ${name}`);
+      const { killed, left } = kill(running);
+      running = left;
+      return Promise.resolve(killed);
+    },
+    spawn: (argv: readonly string[]) => {
+      calls.push(`spawn ${argv.join(" ")}`);
+      running = starts;
+      return Promise.resolve(17);
+    },
   };
-  const fault = new IscsidKill({ ssh: { execOk } } as unknown as Node, watch, 1, new AbortController().signal);
-  return { fault, calls, running: () => running };
+  const fault = new IscsidKill({ agent } as unknown as Node, watch, 1, abort.signal);
+  return { fault, calls, abort, running: () => running };
 };
 
 describe("killing iscsid", () => {
@@ -54,7 +58,7 @@ describe("killing iscsid", () => {
     await fault.inject();
     await fault.heal();
     expect(await fault.heal()).toBe("iscsid is running");
-    expect(calls).toEqual(["sh", "take over", "iscsid"]);
+    expect(calls).toEqual(["kill 9 iscsid", "take over", "spawn /usr/sbin/iscsid"]);
   });
 
   test("that found nothing to kill has not bitten", async () => {
@@ -67,12 +71,22 @@ describe("killing iscsid", () => {
     const { fault, calls } = setUp(() => ({ killed: 1, left: 1 }));
     await expect(fault.inject()).rejects.toThrow("Expected iscsid to be gone");
     await fault.heal();
-    expect(calls).toEqual(["sh"]);
+    expect(calls).toEqual(["kill 9 iscsid"]);
   });
 
-  test("whose script prints nonsense has not bitten", async () => {
-    const { fault } = setUp(() => ({ killed: Number.NaN, left: 0 }));
+  test("is not healed by what has not started", async () => {
+    const { fault, calls } = setUp(() => ({ killed: 2, left: 0 }), 0);
     await fault.inject();
-    expect(await fault.evidence()).toMatchObject({ bit: false, counters: { killed: 0 } });
+    await expect(fault.heal()).rejects.toThrow("Expected iscsid to run again");
+    expect(await fault.evidence()).toMatchObject({ bit: true, gone: false });
+    await expect(fault.heal()).rejects.toThrow("Expected iscsid to run again");
+    expect(calls.filter(call => call.startsWith("spawn"))).toHaveLength(2);
+  });
+
+  test("is delayed no longer than its cell goes on", async () => {
+    const { fault, abort } = setUp();
+    const waiting = fault.delay(60_000);
+    abort.abort(new Error("the node died"));
+    await expect(waiting).rejects.toThrow("the node died");
   });
 });

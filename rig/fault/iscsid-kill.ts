@@ -4,20 +4,11 @@
  */
 import { sleep } from "../core/clock.ts";
 import type { Watch } from "../iscsi/watch.ts";
-import { type Node, script } from "../lab/node.ts";
+import type { Node } from "../lab/node.ts";
 import type { Evidence, Fault } from "./fault.ts";
 
-/** Kills every process of that name and prints how many; with the shell's own commands alone, so that it is over in one go. */
-const KILL = `
-killed=0
-for comm in /proc/[0-9]*/comm; do
-  read -r name < $comm 2> /dev/null || continue
-  [ "$name" = iscsid ] || continue
-  pid=\${comm#/proc/}
-  kill -KILL \${pid%/comm} && killed=$((killed + 1))
-done
-echo $killed
-`;
+const DAEMON = "iscsid";
+const SIGKILL = 9;
 
 export class IscsidKill implements Fault {
   readonly name: string;
@@ -37,8 +28,7 @@ export class IscsidKill implements Fault {
 
   async inject(): Promise<string> {
     this.#running = false;
-    const result = await script(this.#node, KILL, [], { signal: this.#signal });
-    this.#killed = Number(result.stdout.trim()) || 0;
+    this.#killed = await this.#node.agent.kill(SIGKILL, DAEMON);
     await this.#watch.until(state => state.iscsid === 0, "iscsid to be gone", 10_000, this.#signal);
     return `${this.#killed} processes killed`;
   }
@@ -47,7 +37,7 @@ export class IscsidKill implements Fault {
     if (this.#running) return "iscsid is running";
     if (this.#watch.state.iscsid === 0) {
       this.#watch.iscsidStarts();
-      await this.#node.ssh.execOk(["iscsid"]);
+      await this.#node.agent.spawn([`/usr/sbin/${DAEMON}`]);
     }
     await this.#watch.until(state => state.iscsid > 0, "iscsid to run again", 10_000);
     this.#running = true;

@@ -55,8 +55,17 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.strictObject({ t, kind: z.literal("phase"), name: z.string(), edge: z.enum(["begin", "end"]) }),
   /** One step of the scenario's timeline, in words. */
   z.strictObject({ t, kind: z.literal("step"), text: z.string(), edge: z.enum(["begin", "end"]) }),
-  /** What the configuration under test allows; the hang oracle judges by it. */
-  z.strictObject({ t, kind: z.literal("limits"), answerWithinMs: count, why: z.string() }),
+  /**
+   * What the configuration under test allows; the hang oracle judges by it. `noopMs` is the shortest time in which a NOP
+   * must be sent or answered; where no NOPs are configured there is none.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("limits"),
+    answerWithinMs: count,
+    why: z.string(),
+    noopMs: z.number().int().positive().optional(),
+  }),
   /** An operation was handed to the device under test. `via` tells through which end. Addresses are in sectors. */
   z.strictObject({
     t,
@@ -121,6 +130,14 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.strictObject({ t, kind: z.literal("console"), node, line: z.string() }),
   /** A node's life: booting, up, panicked, off. */
   z.strictObject({ t, kind: z.literal("node"), node, state: z.string(), detail: z.string().optional() }),
+  /**
+   * A node was kept from running by the machine: in the window that ended at `t`, the thread of its QEMU that waited longest
+   * for a CPU got one after `waitMs` in all. Its kernel counts a wait when it is over, so a wait may be longer than its
+   * window. Windows with less than 20 ms are left out.
+   */
+  z.strictObject({ t, kind: z.literal("load"), node, windowMs: count, waitMs: count }),
+  /** The watch in a guest woke up this much later than it was due, by the guest's own clock. */
+  z.strictObject({ t, kind: z.literal("late"), node, ms: count }),
   /** Anything else worth a line in the report. */
   z.strictObject({ t, kind: z.literal("note"), text: z.string() }),
 ]);

@@ -21,8 +21,9 @@ test.each(["guest", "node"] as const)("the list of the %s holds package names, e
 
 test.each([
   ["guest", "init.c"],
-  ["guest", "watch.c"],
+  ["guest", "agent.c"],
   ["node", "entry.sh"],
+  ["node", "agent.c"],
 ])("containers/%s/%s is there", async (...parts) => {
   await access(definitionFile(...parts));
 });

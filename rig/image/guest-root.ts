@@ -2,17 +2,16 @@
  * The guest root: one read-only erofs image that every microVM of every lab mounts, with a tmpfs over it. Sharing one file
  * keeps it in the host's page cache once; keeping all writes in memory makes a guest's state whole in a snapshot.
  */
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { cached, contentKey } from "../core/cache.ts";
 import { runOk } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { bootstrap } from "../debian/bootstrap.ts";
-import { definitionFile, IMAGE_SUITE, readPackageList } from "./definition.ts";
-import { compileGuestProgram } from "./guest-program.ts";
+import { IMAGE_SUITE, readPackageList } from "./definition.ts";
 
 /** Raised when the way the image is made changes, so that old ones are not used. */
-const RECIPE = "guest-root 5";
+const RECIPE = "guest-root 6";
 
 export interface GuestRoot {
   readonly key: string;
@@ -30,7 +29,7 @@ const GUEST_FILES: Readonly<Record<string, string>> = {
   "root/.profile": "",
 };
 
-const prepare = async (root: string, log: Log, signal: AbortSignal | undefined): Promise<void> => {
+const prepare = async (root: string): Promise<void> => {
   for (const [name, text] of Object.entries(GUEST_FILES)) {
     await mkdir(path.dirname(path.join(root, name)), { recursive: true });
     await rm(path.join(root, name), { force: true });
@@ -39,9 +38,7 @@ const prepare = async (root: string, log: Log, signal: AbortSignal | undefined):
   await mkdir(path.join(root, "root/.ssh"), { recursive: true, mode: 0o700 });
   await symlink("/run/rig/authorized_keys", path.join(root, "root/.ssh/authorized_keys"));
   await chmod(path.join(root, "root"), 0o700);
-  for (const dir of ["usr/lib/modules", "usr/lib/iscsi-rig", "run/rig"])
-    await mkdir(path.join(root, dir), { recursive: true });
-  await compileGuestProgram("watch.c", path.join(root, "usr/lib/iscsi-rig/watch"), log, signal);
+  for (const dir of ["usr/lib/modules", "run/rig"]) await mkdir(path.join(root, dir), { recursive: true });
   for (const dir of ["var/lib/apt", "var/cache/apt", "var/lib/dpkg/info", "usr/share/perl", "boot"]) {
     await rm(path.join(root, dir), { recursive: true, force: true });
   }
@@ -50,13 +47,7 @@ const prepare = async (root: string, log: Log, signal: AbortSignal | undefined):
 /** The guest root, made if it is not cached. */
 export const guestRoot = async (log: Log, signal?: AbortSignal): Promise<GuestRoot> => {
   const packages = await readPackageList("guest");
-  const key = contentKey(
-    RECIPE,
-    IMAGE_SUITE,
-    packages.join("\n"),
-    JSON.stringify(GUEST_FILES),
-    await readFile(definitionFile("guest", "watch.c")),
-  );
+  const key = contentKey(RECIPE, IMAGE_SUITE, packages.join("\n"), JSON.stringify(GUEST_FILES));
   const dir = await cached({
     kind: "guest-root",
     key,
@@ -74,7 +65,7 @@ export const guestRoot = async (log: Log, signal?: AbortSignal): Promise<GuestRo
         signal,
         onLine: line => log.status(`guest root: ${line}`),
       });
-      await prepare(root, log, signal);
+      await prepare(root);
       await runOk(
         ["mkfs.erofs", "-T1700000000", "-Enoinline_data", path.join(building, "root.erofs"), root],
         "RIG_IMAGE_BUILD",

@@ -10,8 +10,12 @@ import { runOk } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { bootstrap } from "../debian/bootstrap.ts";
 import { definitionFile, IMAGE_SUITE, readPackageList } from "./definition.ts";
+import { compileProgram } from "./program.ts";
 
-const RECIPE = "node-image 2";
+const RECIPE = "node-image 3";
+
+/** First process of every node's container once its paths are ready, and where it listens. */
+export const NODE_AGENT = "/usr/local/sbin/rig-agent";
 
 export interface NodeImage {
   readonly key: string;
@@ -47,7 +51,8 @@ const importTar = async (docker: Docker, tar: string, tag: string): Promise<void
 export const nodeImage = async (docker: Docker, log: Log, signal?: AbortSignal): Promise<NodeImage> => {
   const packages = await readPackageList("node");
   const entry = await readFile(definitionFile("node", "entry.sh"));
-  const key = contentKey(RECIPE, IMAGE_SUITE, packages.join("\n"), entry);
+  const agent = await readFile(definitionFile("node", "agent.c"));
+  const key = contentKey(RECIPE, IMAGE_SUITE, packages.join("\n"), entry, agent);
   const tag = `iscsi-rig/node:${key}`;
   if (await isKnown(docker, tag)) return { key, tag };
   const dir = await cached({
@@ -69,6 +74,7 @@ export const nodeImage = async (docker: Docker, log: Log, signal?: AbortSignal):
       });
       await writeFile(path.join(building, "rig-entry"), entry);
       await chmod(path.join(building, "rig-entry"), 0o755);
+      await compileProgram("node", "agent.c", path.join(building, "rig-agent"), log, signal);
       await runOk(
         [
           "tar",
@@ -79,6 +85,7 @@ export const nodeImage = async (docker: Docker, log: Log, signal?: AbortSignal):
           `--directory=${building}`,
           "--transform=s,^,./usr/local/sbin/,",
           "rig-entry",
+          "rig-agent",
         ],
         "RIG_IMAGE_BUILD",
         { signal },

@@ -56,6 +56,9 @@ for session in /sys/class/iscsi_session/session*; do
 done
 `;
 
+/** What makes an initiator what it is, for the key of a snapshot. */
+export const INITIATOR_SCRIPTS: readonly string[] = [PREPARE, LOGIN];
+
 /** One session as the kernel has it after login. */
 export interface Session {
   readonly path: PathName;

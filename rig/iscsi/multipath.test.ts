@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Node } from "../lab/node.ts";
 import type { Session } from "./initiator.ts";
-import { createMultipath, multipathTable, parseMultipathStatus } from "./multipath.ts";
+import { multipathTable, parseMultipathStatus } from "./multipath.ts";
 
 const session = (path: "a" | "b", dev: string): Session => ({
   path,
@@ -16,18 +15,6 @@ const TABLE = "0 131072 multipath 1 queue_if_no_path 0 2 1 round-robin 0 1 1 8:1
 
 test("the table: one group a path, in their order, queueing when none is left", () => {
   expect(multipathTable(BOTH)).toBe(TABLE);
-});
-
-test("the device is made with that table", async () => {
-  let seen: readonly string[] = [];
-  const ssh = {
-    execOk: (argv: readonly string[]) => {
-      seen = argv;
-      return Promise.resolve({ stdout: "" });
-    },
-  };
-  await createMultipath({ ssh } as unknown as Node, BOTH);
-  expect(seen.slice(-2)).toEqual(["mp", TABLE]);
 });
 
 describe("a status line", () => {

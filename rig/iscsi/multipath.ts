@@ -2,27 +2,17 @@
  * dm-multipath in failover: one path group for each path, the first one used until it fails (device-mapper's multipath
  * target, Documentation/admin-guide/device-mapper). The table is set directly: exact, quick, and no daemon that acts on its own.
  */
-import { type Node, script } from "../lab/node.ts";
+import type { Node } from "../lab/node.ts";
 import type { Session } from "./initiator.ts";
 
 /** Name of the mapped device. */
 export const MULTIPATH_NAME = "mp";
 
 /** The table: queue when no path is left; groups in the order of `sessions`, each with one path. */
-export const multipathTable = (sessions: readonly Session[]): string => {
+export const multipathTable = (sessions: readonly Pick<Session, "sectors" | "dev">[]): string => {
   const sectors = sessions[0]?.sectors ?? 0;
   const groups = sessions.map(session => `round-robin 0 1 1 ${session.dev} 1000`);
   return `0 ${sectors} multipath 1 queue_if_no_path 0 ${groups.length} 1 ${groups.join(" ")}`;
-};
-
-export const createMultipath = async (
-  node: Node,
-  sessions: readonly Session[],
-  signal?: AbortSignal,
-): Promise<void> => {
-  await script(node, 'DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2"', [MULTIPATH_NAME, multipathTable(sessions)], {
-    signal,
-  });
 };
 
 /** Takes a path that failed back into use, as multipathd does when its checker finds it well. */

@@ -59,6 +59,10 @@ export const answerWithinMs = (timing: Timing, scale: number): { ms: number; why
   };
 };
 
+/** The shortest timer by which the initiator finds a dead connection, in ms; undefined if it sends no NOPs. */
+export const shortestNoopMs = ({ noopInterval, noopTimeout }: Timing): number | undefined =>
+  noopInterval === 0 ? undefined : Math.min(noopInterval, noopTimeout) * 1000;
+
 const yesNo = (value: boolean): string => (value ? "Yes" : "No");
 
 /** iscsid.conf for a scenario. */

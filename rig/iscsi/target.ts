@@ -43,6 +43,9 @@ done
 read -r value < $A/attrib/nopin_timeout && echo nopin_timeout=$value
 `;
 
+/** What makes a target what it is, for the key of a snapshot. */
+export const TARGET_SCRIPTS: readonly string[] = [SETUP, TARGET_IQN, INITIATOR_IQN, String(PORTAL_PORT)];
+
 const yesNo = (value: boolean): string => (value ? "Yes" : "No");
 
 /** `name=value` lines, as a record. */

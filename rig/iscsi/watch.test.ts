@@ -1,46 +1,49 @@
 import { describe, expect, test } from "vitest";
-import type { NodeName } from "../core/names.ts";
+import { NODE_NAMES, type NodeName } from "../core/names.ts";
 import { eventSchema, type Unstamped } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
+import { MULTIPATH_NAME } from "./multipath.ts";
 import { Watch } from "./watch.ts";
 
-type Streams = Readonly<Record<NodeName, { say: (line: string) => void; end: () => void; disposed: () => boolean }>>;
+/** What a node's agent was asked, and how its guest says a line. */
+interface Watched {
+  readonly asked: string[];
+  say: (line: string) => void;
+}
 
-/** A watch on two nodes, whose programs are this test. */
-const start = async (firstLine = "ready"): Promise<{ watch: Watch; events: Unstamped[]; streams: Streams }> => {
+const setUp = (fails: { watch?: Error; unwatch?: Error } = {}) => {
   const events: Unstamped[] = [];
-  const streams: Partial<Record<NodeName, Streams[NodeName]>> = {};
-  const node = (name: NodeName): Node => {
-    const stream = (_argv: readonly string[], onLine: (line: string) => void) => {
-      const ended = Promise.withResolvers<undefined>();
-      let disposed = false;
-      streams[name] = { say: onLine, end: () => ended.resolve(undefined), disposed: () => disposed };
-      if (firstLine === "") ended.resolve(undefined);
-      else onLine(firstLine);
-      return Promise.resolve({
-        ended: ended.promise,
-        [Symbol.asyncDispose]: () => {
-          disposed = true;
-          return Promise.resolve();
-        },
-      });
-    };
-    return { name, ssh: { stream } } as unknown as Node;
+  const watched: Record<NodeName, Watched> = {
+    target: { asked: [], say: () => undefined },
+    initiator: { asked: [], say: () => undefined },
   };
+  const nodes = NODE_NAMES.map(name => {
+    const agent = {
+      watch: (intervalMs: number, dmName: string, onLine: (line: string) => void, signal?: AbortSignal) => {
+        watched[name].asked.push(`watch ${dmName} ${intervalMs > 0} ${signal === undefined}`);
+        watched[name].say = onLine;
+        return fails.watch === undefined ? Promise.resolve() : Promise.reject(fails.watch);
+      },
+      unwatch: () => {
+        watched[name].asked.push("unwatch");
+        return fails.unwatch === undefined ? Promise.resolve() : Promise.reject(fails.unwatch);
+      },
+    };
+    return { name, agent } as unknown as Node;
+  });
   const devices = new Map([
     ["8:0", "a"],
     ["8:16", "b"],
   ] as const);
   const sink = { record: (event: Unstamped) => void events.push(event) };
-  const watch = await Watch.start([node("initiator"), node("target")], devices, sink);
-  return { watch, events, streams: streams as Streams };
+  return { watch: new Watch(sink, devices), events, nodes, watched };
 };
 
 describe("recovery", () => {
   const line = (sid: number, state: string) => `session ${sid} 10.${sid}.0.2 ${state} running`;
 
-  test("is every session logged in", async () => {
-    const { watch } = await start();
+  test("is every session logged in", () => {
+    const { watch } = setUp();
     for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));
     expect(watch.recovered).toBe(true);
     watch.take("initiator", line(1, "FAILED"));
@@ -49,8 +52,8 @@ describe("recovery", () => {
     expect(watch.recovered).toBe(true);
   });
 
-  test("after a new start of iscsid is every session logged in anew: one that still is may yet be dropped", async () => {
-    const { watch } = await start();
+  test("after a new start of iscsid is every session logged in anew: one that still is may yet be dropped", () => {
+    const { watch } = setUp();
     for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));
     watch.iscsidStarts();
     expect(watch.recovered).toBe(false);
@@ -62,8 +65,8 @@ describe("recovery", () => {
 });
 
 describe("the state of", () => {
-  test("a session follows its lines until it is gone", async () => {
-    const { watch, events } = await start();
+  test("a session follows its lines until it is gone", () => {
+    const { watch, events } = setUp();
     watch.take("initiator", "session 1 10.1.0.2 LOGGED_IN running");
     watch.take("initiator", "session 2 10.2.0.2 LOGGED_IN running");
     watch.take("initiator", "session 1 10.1.0.2 FAILED blocked");
@@ -81,8 +84,8 @@ describe("the state of", () => {
     ]);
   });
 
-  test("a socket whose owner closed it with data unsent is an orphan in FIN-WAIT-1", async () => {
-    const { watch, events } = await start();
+  test("a socket whose owner closed it with data unsent is an orphan in FIN-WAIT-1", () => {
+    const { watch, events } = setUp();
     const key = "socket 10.1.0.3:43210 10.1.0.2:3260";
     watch.take("initiator", `${key} ESTABLISHED 0 0 0`);
     watch.take("initiator", `${key} FIN-WAIT-1 135168 0 1`);
@@ -106,8 +109,8 @@ describe("the state of", () => {
     ]);
   });
 
-  test("a receive queue counts, but is not worth a line of the history", async () => {
-    const { watch, events } = await start();
+  test("a receive queue counts, but is not worth a line of the history", () => {
+    const { watch, events } = setUp();
     const key = "socket 10.1.0.2:3260 10.1.0.3:43210";
     watch.take("target", `${key} ESTABLISHED 0 0 0`);
     watch.take("target", `${key} ESTABLISHED 0 4096 0`);
@@ -115,15 +118,15 @@ describe("the state of", () => {
     expect(events).toHaveLength(1);
   });
 
-  test("two ends of one connection are two sockets", async () => {
-    const { watch } = await start();
+  test("two ends of one connection are two sockets", () => {
+    const { watch } = setUp();
     watch.take("target", "socket 10.1.0.2:3260 10.1.0.3:43210 ESTABLISHED 0 0 0");
     watch.take("initiator", "socket 10.1.0.3:43210 10.1.0.2:3260 ESTABLISHED 0 0 0");
     expect(watch.state.sockets.size).toBe(2);
   });
 
-  test("multipath is told by path, when it changes", async () => {
-    const { watch, events } = await start();
+  test("multipath is told by path, when it changes", () => {
+    const { watch, events } = setUp();
     watch.take("initiator", "dm mp 2 0 1 0 2 1 A 0 1 2 8:0 A 0 0 1 E 0 1 2 8:16 A 0 0 1 ");
     watch.take("initiator", "dm mp 2 0 1 0 2 2 D 0 1 2 8:0 F 1 0 1 A 0 1 2 8:16 A 0 0 1 ");
     watch.take("initiator", "dm mp 2 0 1 0 2 2 D 0 1 2 9:9 F 1 0 1");
@@ -135,8 +138,8 @@ describe("the state of", () => {
     ]);
   });
 
-  test("iscsid is how many processes the initiator has", async () => {
-    const { watch } = await start();
+  test("iscsid is how many processes the initiator has", () => {
+    const { watch } = setUp();
     watch.take("initiator", "daemon iscsid 2");
     expect(watch.state.iscsid).toBe(2);
     watch.take("target", "daemon iscsid 7");
@@ -146,8 +149,23 @@ describe("the state of", () => {
   });
 });
 
-test("garbage changes nothing", async () => {
-  const { watch, events } = await start();
+test("how late a watch woke up is told of either node", () => {
+  const { watch, events } = setUp();
+  watch.take("initiator", "late 812");
+  watch.take("target", "late 60");
+  watch.take("target", "late for ever");
+  watch.take("target", "late");
+  expect(events).toEqual([
+    { kind: "late", node: "initiator", ms: 812 },
+    { kind: "late", node: "target", ms: 60 },
+    { kind: "late", node: "target", ms: 0 },
+    { kind: "late", node: "target", ms: 0 },
+  ]);
+  for (const event of events) expect(eventSchema.safeParse({ t: 0, ...event }).success).toBe(true);
+});
+
+test("garbage changes nothing", () => {
+  const { watch, events } = setUp();
   for (const line of [
     "",
     " ",
@@ -181,7 +199,7 @@ describe("waiting", () => {
   const failed = ({ sessions }: Watch["state"]) => sessions.get("1")?.state === "FAILED";
 
   test("ends with the line that makes it true, or at once", async () => {
-    const { watch } = await start();
+    const { watch } = setUp();
     const waiting = watch.until(failed, "the session to fail", 5000);
     watch.take("initiator", "session 1 10.1.0.2 LOGGED_IN running");
     watch.take("initiator", "session 1 10.1.0.2 FAILED blocked");
@@ -192,7 +210,7 @@ describe("waiting", () => {
   });
 
   test("is not fooled by lines that change nothing, and ends at its deadline or with the caller's reason", async () => {
-    const { watch } = await start();
+    const { watch } = setUp();
     const waiting = watch.until(failed, "the session to fail", 30);
     watch.take("initiator", "session 1 10.1.0.2 LOGGED_IN running");
     await expect(waiting).rejects.toMatchObject({
@@ -208,24 +226,32 @@ describe("waiting", () => {
 
 describe("starting", () => {
   test("passes lines on from both nodes, and stops them in the end", async () => {
-    const { watch, streams } = await start();
-    streams.initiator.say("daemon iscsid 1");
-    streams.target.say("socket 10.2.0.2:3260 10.2.0.3:4 ESTABLISHED 0 0 0");
+    const { watch, nodes, watched } = setUp();
+    await watch.start(nodes);
+    watched.initiator.say("daemon iscsid 1");
+    watched.target.say("socket 10.2.0.2:3260 10.2.0.3:4 ESTABLISHED 0 0 0");
     expect([watch.state.iscsid, watch.state.sockets.size]).toEqual([1, 1]);
     await watch[Symbol.asyncDispose]();
-    expect([streams.initiator.disposed(), streams.target.disposed()]).toEqual([true, true]);
+    for (const { asked } of Object.values(watched))
+      expect(asked).toEqual([`watch ${MULTIPATH_NAME} true true`, "unwatch"]);
   });
 
-  test("fails where the program ends before its first look", async () => {
-    await expect(start("")).rejects.toMatchObject({
-      code: "RIG_LAB_EXEC",
-      message: "The watch on the initiator ended before its first look.",
-    });
+  test("hands the caller's signal to the agents", async () => {
+    const { watch, nodes, watched } = setUp();
+    await watch.start(nodes, new AbortController().signal);
+    expect(watched.target.asked).toEqual([`watch ${MULTIPATH_NAME} true false`]);
   });
 
-  test("a program that ends later does not end the rig", async () => {
-    const { streams } = await start();
-    streams.initiator.end();
-    await new Promise(setImmediate);
+  test("fails where an agent cannot look, and every agent that was asked is told to stop", async () => {
+    const { watch, nodes, watched } = setUp({ watch: new Error("nothing to look at") });
+    await expect(watch.start(nodes)).rejects.toThrow("nothing to look at");
+    await watch[Symbol.asyncDispose]();
+    for (const { asked } of Object.values(watched)) expect(asked.at(-1)).toBe("unwatch");
+  });
+
+  test("a guest that cannot answer any more does not keep the watch from ending", async () => {
+    const { watch, nodes } = setUp({ unwatch: new Error("the connection was lost") });
+    await watch.start(nodes);
+    await watch[Symbol.asyncDispose]();
   });
 });

@@ -1,15 +1,13 @@
 /**
- * What the guests' rig-watch reports, as state that a timeline can wait for and as events of the history. The state changes
+ * What the guests' agents report, as state that a timeline can wait for and as events of the history. The state changes
  * only when a line comes in, and every wait is woken by that line: nobody asks twice.
  */
 import { EventEmitter } from "node:events";
 import { deadline, monotonicNs, orAbort } from "../core/clock.ts";
-import { RigError } from "../core/errors.ts";
 import type { NodeName, PathName } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
 import { pathOfAddress } from "../lab/qemu-argv.ts";
-import type { RemoteStream } from "../lab/ssh.ts";
 import { MULTIPATH_NAME, parseMultipathStatus } from "./multipath.ts";
 
 export interface SocketState {
@@ -44,8 +42,7 @@ export interface WatchState {
   readonly iscsid: number;
 }
 
-const WATCH = "/usr/lib/iscsi-rig/watch";
-const INTERVAL_MS = 20;
+const INTERVAL_MS = 40;
 
 /** A number that a guest printed; what is none counts as 0, so that no history holds what its readers refuse. */
 const countOf = (text: string): number => (/^\d{1,15}$/.test(text) ? Number(text) : 0);
@@ -57,37 +54,25 @@ export class Watch implements AsyncDisposable {
   readonly #devices: ReadonlyMap<string, PathName>;
   readonly #sink: HistorySink;
   readonly #changes = new EventEmitter();
-  readonly #streams: RemoteStream[] = [];
+  readonly #nodes: Node[] = [];
   #iscsid = 0;
   #loginsBefore: ReadonlyMap<string, number> = new Map();
 
-  private constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>) {
+  /** `devices` tells which path a disk (`major:minor`) belongs to. */
+  constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>) {
     this.#sink = sink;
     this.#devices = devices;
     this.#changes.setMaxListeners(0);
   }
 
-  /** Starts watching on the nodes. `devices` tells which path a disk (`major:minor`) belongs to. */
-  static async start(
-    nodes: readonly Node[],
-    devices: ReadonlyMap<string, PathName>,
-    sink: HistorySink,
-    signal?: AbortSignal,
-  ): Promise<Watch> {
-    const watch = new Watch(sink, devices);
+  /** Starts watching on the nodes; resolves when each has looked once. */
+  async start(nodes: readonly Node[], signal?: AbortSignal): Promise<void> {
     await Promise.all(
       nodes.map(async node => {
-        const ready = Promise.withResolvers<undefined>();
-        const take = (line: string) => (line === "ready" ? ready.resolve(undefined) : watch.take(node.name, line));
-        const stream = await node.ssh.stream([WATCH, String(INTERVAL_MS), MULTIPATH_NAME], take, signal);
-        watch.#streams.push(stream);
-        void stream.ended.then(() =>
-          ready.reject(new RigError("RIG_LAB_EXEC", `The watch on the ${node.name} ended before its first look.`)),
-        );
-        await ready.promise;
+        this.#nodes.push(node);
+        await node.agent.watch(INTERVAL_MS, MULTIPATH_NAME, line => this.take(node.name, line), signal);
       }),
     );
-    return watch;
   }
 
   get state(): WatchState {
@@ -130,7 +115,7 @@ export class Watch implements AsyncDisposable {
     }
   }
 
-  /** Takes one line of rig-watch. Lines that say nothing known are ignored: what a guest prints is not trusted. */
+  /** Takes one line of a guest's watch. Lines that say nothing known are ignored: what a guest prints is not trusted. */
   take(node: NodeName, line: string): void {
     const at = monotonicNs();
     const [kind, ...rest] = line.trim().split(" ");
@@ -138,11 +123,13 @@ export class Watch implements AsyncDisposable {
     else if (kind === "socket") this.#socket(node, rest, at);
     else if (kind === "dm") this.#mapper(rest.join(" "), at);
     else if (kind === "daemon" && node === "initiator") this.#iscsid = countOf(rest[1] ?? "");
+    else if (kind === "late") this.#sink.record({ kind: "late", node, ms: countOf(rest[0] ?? "") }, at);
     this.#changes.emit("change");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const stream of this.#streams) await stream[Symbol.asyncDispose]();
+    // A guest that cannot answer any more, or whose lab is being taken down, watches no longer anyway.
+    await Promise.allSettled(this.#nodes.map(node => node.agent.unwatch()));
   }
 
   #session([sid = "", address = "", state = "", device = "-"]: readonly string[], at: bigint): void {

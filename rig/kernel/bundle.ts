@@ -12,13 +12,16 @@ import { run, runOk } from "../core/exec.ts";
 import type { Log } from "../core/log.ts";
 import { NODE_NAMES } from "../core/names.ts";
 import { definitionFile } from "../image/definition.ts";
-import { compileGuestProgram } from "../image/guest-program.ts";
+import { compileProgram } from "../image/program.ts";
 import { type BzImage, parseBzImage } from "./bzimage.ts";
 import { type CpioEntry, cpioArchive, directory, file } from "./cpio.ts";
 import { BOOT_MODULES, LAB_MODULES, moduleName, parseModuleIndex, ROLE_MODULES } from "./modules.ts";
 
 /** Raised when the way a bundle is made changes. */
-const RECIPE = "boot-bundle 4";
+const RECIPE = "boot-bundle 5";
+
+/** The first process of a guest, and the one that the rig talks to. */
+const GUEST_PROGRAMS = ["init", "agent"];
 
 export interface BundleFacts {
   readonly release: string;
@@ -112,18 +115,14 @@ const buildFrom = async (root: string, building: string, log: Log, signal: Abort
     await readFile(path.join(tree, "modules.softdep"), "utf8"),
   );
 
-  const initFile = path.join(building, "init");
-  await compileGuestProgram("init.c", initFile, log, signal);
-  const entries: CpioEntry[] = [
-    directory("dev"),
-    directory("proc"),
-    directory("sys"),
-    directory("m"),
-    directory("lab", 0o700),
-  ];
+  const entries: CpioEntry[] = [directory("dev"), directory("proc"), directory("sys"), directory("m")];
   for (const dir of ["lower", "rw", "new"]) entries.push(directory(dir));
-  entries.push(file("init", await readFile(initFile), 0o755));
-  await rm(initFile);
+  for (const program of GUEST_PROGRAMS) {
+    const binary = path.join(building, program);
+    await compileProgram("guest", `${program}.c`, binary, log, signal);
+    entries.push(file(program, await readFile(binary), 0o755));
+    await rm(binary);
+  }
   const lists = {
     boot: index.resolve(BOOT_MODULES),
     ...Object.fromEntries(NODE_NAMES.map(node => [node, index.resolve(ROLE_MODULES[node])])),
@@ -175,7 +174,7 @@ export const bundleOfPackage = async (
   const key = contentKey(
     RECIPE,
     debSha256,
-    await readFile(definitionFile("guest", "init.c")),
+    ...(await Promise.all(GUEST_PROGRAMS.map(program => readFile(definitionFile("guest", `${program}.c`))))),
     JSON.stringify([BOOT_MODULES, ROLE_MODULES, LAB_MODULES]),
   );
   const dir = await cached({

@@ -7,13 +7,11 @@
 export const BOOT_MODULES = [
   "crc32c_generic",
   "virtio_pci",
-  "virtio_mmio",
   "virtio_blk",
   "virtio_net",
-  "virtio_rng",
+  "virtio_console",
   "erofs",
   "overlay",
-  "af_packet",
 ];
 
 /** Loaded at boot on the node that needs them, to spare the modprobes later. */
@@ -79,6 +77,7 @@ export const LAB_MODULES = [
   "squashfs",
   "fuse",
   "veth",
+  "af_packet",
   "dummy",
   "configfs",
   "softdog",

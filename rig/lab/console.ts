@@ -27,7 +27,7 @@ export class Console implements AsyncDisposable {
     this.#server = server;
     this.#onLine = onLine;
     this.#lines.setMaxListeners(0);
-    this.#file = createWriteStream(file);
+    this.#file = createWriteStream(file, { flags: "a" });
     // A full disk must not end the run by way of the log; the lines are in the history too.
     this.#file.on("error", () => undefined);
     server.on("connection", socket => {
@@ -38,7 +38,7 @@ export class Console implements AsyncDisposable {
     });
   }
 
-  /** Listens at `socketPath`; lines go to `file`, each with seconds since now, and to `onLine`. */
+  /** Listens at `socketPath`; lines go to the end of `file`, each with seconds since now, and to `onLine`. */
   static async listen(socketPath: string, file: string, onLine: OnConsoleLine): Promise<Console> {
     const server = createServer();
     const console = new Console(server, file, onLine);

@@ -1,6 +1,7 @@
-import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { RigError } from "../core/errors.ts";
+import { NODE_AGENT } from "../image/node-image.ts";
 import { Container, type ContainerRequest } from "./container.ts";
 
 const network = (id: string) => ({ id, name: id, address: () => "10.213.0.3" });
@@ -10,7 +11,7 @@ const request = (more: Partial<ContainerRequest> = {}): ContainerRequest => ({
   image: "iscsi-rig/node:1",
   node: "target",
   labels: { run: "r", lab: "1", owner: "o" },
-  argv: ["qemu", "-m", "1"],
+  socket: { here: "/here/agent.sock", there: "/lab/agent.sock" },
   accelerator: "tcg",
   memoryMiB: 100,
   networks: { a: network("net-a"), b: network("net-b") },
@@ -22,10 +23,11 @@ interface Fakes {
   readonly connect?: () => Promise<void>;
   readonly address?: string;
   readonly remove?: () => Promise<void>;
-  readonly exec?: () => { stdout: string; stderr: string; status: number; hangs?: boolean };
+  readonly start?: () => Promise<void>;
 }
 
 interface Options {
+  readonly Cmd: readonly string[];
   readonly HostConfig: Record<string, unknown> & { Devices: readonly { PathOnHost: string }[] };
   readonly Env: readonly string[];
   readonly Labels: Record<string, string>;
@@ -37,25 +39,24 @@ const daemon = (fakes: Fakes = {}) => {
   const made: Options[] = [];
   const container = {
     id: "c1",
-    start: () => Promise.resolve(),
+    start: () => {
+      asked.push("start");
+      return fakes.start?.() ?? Promise.resolve();
+    },
+    kill: ({ signal }: { signal: string }) => {
+      asked.push(signal);
+      return Promise.resolve();
+    },
+    wait: () => {
+      asked.push("wait");
+      return Promise.resolve({ StatusCode: 137 });
+    },
     inspect: () =>
       Promise.resolve({ NetworkSettings: { Networks: { bridge: { IPAddress: fakes.address ?? "172.17.0.2" } } } }),
     logs: () => Promise.resolve(Buffer.from("\u0001\u0000\u0000\u0000\u0000\u0000\u0000\u0005oops\n", "latin1")),
     remove: () => {
       asked.push("remove");
       return fakes.remove?.() ?? Promise.resolve();
-    },
-    exec: ({ Cmd }: { Cmd: string[] }) => {
-      asked.push(Cmd.join(" "));
-      const { stdout, stderr, status, hangs = false } = fakes.exec?.() ?? { stdout: "", stderr: "", status: 0 };
-      const stream = new PassThrough();
-      return Promise.resolve({
-        start: () => {
-          if (!hangs) stream.end(JSON.stringify({ stdout, stderr }));
-          return Promise.resolve(stream);
-        },
-        inspect: () => Promise.resolve({ ExitCode: status }),
-      });
     },
   };
   const docker = {
@@ -69,15 +70,6 @@ const daemon = (fakes: Fakes = {}) => {
         return fakes.connect?.() ?? Promise.resolve();
       },
     }),
-    modem: {
-      demuxStream: (stream: PassThrough, stdout: PassThrough, stderr: PassThrough) => {
-        stream.on("data", (chunk: Buffer) => {
-          const said = JSON.parse(chunk.toString()) as { stdout: string; stderr: string };
-          stdout.write(said.stdout);
-          stderr.write(said.stderr);
-        });
-      },
-    },
   } as unknown as Docker;
   return { docker, asked, made };
 };
@@ -87,6 +79,7 @@ describe("a container", () => {
     const { docker, asked, made } = daemon();
     await Container.create(docker, request());
     expect(made[0]).toMatchObject({
+      Cmd: [NODE_AGENT, "/lab/agent.sock"],
       Labels: { "org.iscsi-rig": "lab", "org.iscsi-rig.lab": "1" },
       Env: ["RIG_PATHS=a=10.213.0.3 b=10.213.0.3", "RIG_NODE_NUMBER=2"],
       HostConfig: { CapDrop: ["ALL"], CapAdd: ["NET_ADMIN"], ReadonlyRootfs: true, Binds: ["/x:/lab"] },
@@ -109,13 +102,52 @@ describe("a container", () => {
       blame: "environment",
       message: expect.stringContaining("no such network") as string,
     });
-    expect(asked.at(-1)).toBe("remove");
+    expect(asked.slice(-3)).toEqual(["SIGKILL", "wait", "remove"]);
+  });
+
+  test("has started when its agent answers, and is told by its management address", async () => {
+    const { docker, asked } = daemon();
+    const container = await Container.create(docker, request());
+    const ready = vi.spyOn(container.agent, "ready").mockImplementation(() => {
+      asked.push("ready");
+      return Promise.resolve();
+    });
+    const { signal } = new AbortController();
+    expect(await container.start(5000, signal)).toBe("172.17.0.2");
+    expect(ready).toHaveBeenCalledWith(5000, signal);
+    expect(asked.slice(-2)).toEqual(["start", "ready"]);
+  });
+
+  test("that does not start, or whose agent does not answer, is an error with the reason and its last words", async () => {
+    const refused = await Container.create(
+      daemon({ start: () => Promise.reject(new Error("no tun")) }).docker,
+      request(),
+    );
+    await expect(refused.start(5000)).rejects.toMatchObject({
+      code: "RIG_LAB_CONTAINER",
+      blame: "environment",
+      message: "The container iscsi-rig-1-target did not start: no tun. It said:\n  oops\nLook with: rig doctor",
+    });
+    const mute = await Container.create(daemon().docker, request());
+    vi.spyOn(mute.agent, "ready").mockRejectedValue(new RigError("RIG_DEADLINE", "Expected an answer"));
+    await expect(mute.start(5000)).rejects.toThrow("did not start: Expected an answer. It said:\n  oops\n");
+  });
+
+  test("whose start is given up ends with the caller's reason", async () => {
+    const container = await Container.create(daemon().docker, request());
+    vi.spyOn(container.agent, "ready").mockRejectedValue(new Error("cut short"));
+    const signal = AbortSignal.abort(new Error("the other node died"));
+    await expect(container.start(5000, signal)).rejects.toThrow("the other node died");
   });
 
   test("that ended at once is an error with its last words", async () => {
-    const { docker } = daemon({ address: "" });
-    const container = await Container.create(docker, request());
-    await expect(container.start()).rejects.toThrow("The container iscsi-rig-1-target ended at once:\n  oops");
+    const container = await Container.create(daemon({ address: "" }).docker, request());
+    vi.spyOn(container.agent, "ready").mockResolvedValue();
+    await expect(container.start(5000)).rejects.toThrow("The container iscsi-rig-1-target ended at once:\n  oops");
+  });
+
+  test("tells how it ended", async () => {
+    expect(await (await Container.create(daemon().docker, request())).ended()).toBe(137);
   });
 
   test.each([
@@ -127,24 +159,5 @@ describe("a container", () => {
     const removing = (await Container.create(docker, request())).remove();
     if (fine) await removing;
     else await expect(removing).rejects.toThrow("no");
-  });
-});
-
-describe("a command in a container", () => {
-  test("gives its status and both outputs", async () => {
-    const { docker, asked } = daemon({ exec: () => ({ stdout: "out", stderr: "err", status: 2 }) });
-    const container = await Container.create(docker, request());
-    expect(await container.exec(["iptables", "-L"])).toMatchObject({ exitCode: 2, stdout: "out", stderr: "err" });
-    expect(asked.at(-1)).toBe("iptables -L");
-    await expect(container.execOk(["iptables", "-L"])).rejects.toMatchObject({
-      code: "RIG_FAULT",
-      message: "In the container iscsi-rig-1-target, iptables -L: expected success, got exit status 2.\n  errout",
-    });
-  });
-
-  test("that hangs is given up", async () => {
-    const { docker } = daemon({ exec: () => ({ stdout: "", stderr: "", status: 0, hangs: true }) });
-    const container = await Container.create(docker, request());
-    await expect(container.exec(["sleep", "9"], { timeoutMs: 20 })).rejects.toMatchObject({ code: "RIG_DEADLINE" });
   });
 });

@@ -1,18 +1,16 @@
 /**
- * A node's container: NET_ADMIN, /dev/net/tun and, where it works, /dev/kvm; nothing else. Its first process is the
- * microVM. Commands in it (faults on its network namespace) go through `exec`.
+ * A node's container: NET_ADMIN, /dev/net/tun and, where it works, /dev/kvm; nothing else. Its first process is the rig's
+ * agent, which starts microVMs, one after another, and runs what faults do to the container's network namespace.
  */
-
-import { PassThrough } from "node:stream";
 import type Docker from "dockerode";
-import { deadline, monotonicMs, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 import type { ExecResult } from "../core/exec.ts";
 import type { NodeName, PathName } from "../core/names.ts";
-import { lastLines } from "../core/untrusted-tail.ts";
+import { NODE_AGENT } from "../image/node-image.ts";
 import { demuxLog } from "./docker-log.ts";
 import { type LabLabels, labelsOf } from "./labels.ts";
 import type { LabNetwork } from "./network.ts";
+import { NodeAgent } from "./node-agent.ts";
 import { type Accelerator, NODE_NUMBER } from "./qemu-argv.ts";
 
 export interface ContainerRequest {
@@ -20,12 +18,18 @@ export interface ContainerRequest {
   readonly image: string;
   readonly node: NodeName;
   readonly labels: LabLabels;
-  readonly argv: readonly string[];
+  /** The agent's socket, as this machine and as the container see it. */
+  readonly socket: { readonly here: string; readonly there: string };
   readonly accelerator: Accelerator;
   readonly memoryMiB: number;
   readonly networks: Readonly<Record<PathName, LabNetwork>>;
   /** Host directories and files, as Docker binds. */
   readonly binds: readonly string[];
+}
+
+export interface CommandOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a container needs beyond its guest's memory: QEMU's own, translated code, and page tables. */
@@ -49,14 +53,14 @@ export const stopContainer = async (container: Docker.Container): Promise<void> 
 export class Container {
   readonly id: string;
   readonly name: string;
+  readonly agent: NodeAgent;
   readonly #container: Docker.Container;
-  readonly #docker: Docker;
 
-  constructor(docker: Docker, container: Docker.Container, name: string) {
-    this.#docker = docker;
+  constructor(container: Docker.Container, name: string, socket: string) {
     this.#container = container;
     this.id = container.id;
     this.name = name;
+    this.agent = new NodeAgent(socket, `the container ${name}`);
   }
 
   /** Makes the container and joins it to the paths' networks; it does not run yet. */
@@ -68,7 +72,7 @@ export class Container {
         name: request.name,
         Image: request.image,
         Hostname: node,
-        Cmd: [...request.argv],
+        Cmd: [NODE_AGENT, request.socket.there],
         Env: [`RIG_PATHS=${paths.join(" ")}`, `RIG_NODE_NUMBER=${NODE_NUMBER[node]}`],
         Labels: labelsOf(request.labels),
         StopSignal: "SIGKILL",
@@ -88,7 +92,7 @@ export class Container {
           LogConfig: { Type: "json-file", Config: { "max-size": "1m", "max-file": "1" } },
         },
       });
-      const made = new Container(docker, container, request.name);
+      const made = new Container(container, request.name, request.socket.here);
       try {
         for (const network of Object.values(networks)) {
           await docker.getNetwork(network.id).connect({
@@ -113,17 +117,19 @@ export class Container {
     }
   }
 
-  /** Starts it and returns its management address. */
-  async start(): Promise<string> {
+  /** Starts it, and returns its management address once its agent answers. */
+  async start(withinMs: number, signal?: AbortSignal): Promise<string> {
     try {
       await this.#container.start();
+      await this.agent.ready(withinMs, signal);
       const facts = await this.#container.inspect();
       const address = facts.NetworkSettings.Networks["bridge"]?.IPAddress ?? "";
       if (address !== "") return address;
     } catch (error) {
+      signal?.throwIfAborted();
       throw new RigError(
         "RIG_LAB_CONTAINER",
-        `The container ${this.name} did not start: ${messageOf(error)}. Look with: rig doctor`,
+        `The container ${this.name} did not start: ${messageOf(error)}. It said:\n${await this.logs()}\nLook with: rig doctor`,
         {
           blame: "environment",
           cause: error,
@@ -141,7 +147,7 @@ export class Container {
     return answer.StatusCode;
   }
 
-  /** The end of what its first process printed: QEMU's complaints. */
+  /** The end of what its first process printed. */
   async logs(): Promise<string> {
     try {
       const raw = await this.#container.logs({ stdout: true, stderr: true, tail: 20 });
@@ -155,51 +161,13 @@ export class Container {
   }
 
   /** Runs a command in the container's namespaces. */
-  async exec(
-    argv: readonly string[],
-    options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
-  ): Promise<ExecResult> {
-    const started = monotonicMs();
-    using limit = deadline(
-      options.timeoutMs ?? 15_000,
-      `"${argv.join(" ").slice(0, 120)}" in the container ${this.name} to end`,
-      options.signal,
-    );
-    const exec = await orAbort(this.#container.exec({ Cmd: [...argv], AttachStdout: true, AttachStderr: true }), limit);
-    const stream = await orAbort(exec.start({ hijack: true, stdin: false }), limit);
-    const texts = { stdout: "", stderr: "" };
-    const outs = { stdout: new PassThrough(), stderr: new PassThrough() };
-    for (const name of ["stdout", "stderr"] as const) {
-      outs[name].on("data", (chunk: Buffer) => {
-        if (texts[name].length < 1_000_000) texts[name] += chunk.toString();
-      });
-    }
-    this.#docker.modem.demuxStream(stream, outs.stdout, outs.stderr);
-    const end = Promise.withResolvers<undefined>();
-    stream.on("end", () => end.resolve(undefined));
-    stream.on("close", () => end.resolve(undefined));
-    stream.on("error", error => end.reject(error));
-    try {
-      await orAbort(end.promise, limit);
-      const facts = await orAbort(exec.inspect(), limit);
-      return { argv, exitCode: facts.ExitCode ?? -1, ...texts, durationMs: monotonicMs() - started };
-    } finally {
-      stream.destroy();
-    }
+  exec(argv: readonly string[], options: CommandOptions = {}): Promise<ExecResult> {
+    return this.agent.exec(argv, options);
   }
 
   /** As `exec`; a command that fails is an error that quotes what it said. */
-  async execOk(
-    argv: readonly string[],
-    options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
-  ): Promise<ExecResult> {
-    const result = await this.exec(argv, options);
-    if (result.exitCode === 0) return result;
-    throw new RigError(
-      "RIG_FAULT",
-      `In the container ${this.name}, ${argv.join(" ").slice(0, 200)}: expected success, got exit status ${result.exitCode}.\n${lastLines(result.stderr + result.stdout, 8)}`,
-      { blame: "environment" },
-    );
+  execOk(argv: readonly string[], options: CommandOptions = {}): Promise<ExecResult> {
+    return this.agent.execOk(argv, options);
   }
 
   /** Ends and removes it; one that is gone already is no error. */

@@ -16,7 +16,6 @@ const keptNodeSchema = z.strictObject({
   /** The host's public key, wire format, base64. */
   hostPublic: z.string(),
 });
-export type KeptNode = z.infer<typeof keptNodeSchema>;
 
 const labFileSchema = z.strictObject({
   labels: z.strictObject({ run: z.string(), lab: z.string(), owner: z.string() }),

@@ -1,14 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deadline, orAbort } from "../core/clock.ts";
 import type { HistoryEvent, Unstamped } from "../history/event.ts";
 import { type LabFixture, labFixture } from "../testing/lab-fixture.ts";
 import { type MachineState, machineIsBackTo, machineState } from "../testing/machine-state.ts";
-import { makeHostKey } from "./keys.ts";
+import type { Bay } from "./bay.ts";
+import { makeClientKey, makeHostKey } from "./keys.ts";
 import { bootLab, type Lab } from "./lab.ts";
-import { findLabs } from "./lab-file.ts";
 import { SSH_PORT } from "./qemu-argv.ts";
 import { Ssh } from "./ssh.ts";
 
@@ -16,6 +15,7 @@ describe("a lab", () => {
   let fixture: LabFixture;
   let before: MachineState;
   let artefacts: string;
+  let bay: Bay;
   let lab: Lab;
   const events: Unstamped[] = [];
   const troubles: string[] = [];
@@ -23,10 +23,11 @@ describe("a lab", () => {
   beforeAll(async () => {
     fixture = await labFixture("debian-6.1");
     before = await machineState();
-    artefacts = await mkdtemp(path.join(tmpdir(), "rig-lab-"));
+    bay = await fixture.bays.take();
+    artefacts = path.join(fixture.out, "lab");
+    await mkdir(artefacts);
     lab = await bootLab({
-      host: fixture.host,
-      run: "test",
+      bay,
       kernel: fixture.kernel,
       backingMiB: 16,
       sink: { record: event => events.push(event) },
@@ -37,7 +38,6 @@ describe("a lab", () => {
   });
   afterAll(async () => {
     await lab[Symbol.asyncDispose]();
-    await rm(artefacts, { recursive: true, force: true });
     await fixture[Symbol.asyncDispose]();
   });
 
@@ -68,14 +68,9 @@ describe("a lab", () => {
   });
 
   test("refuses a node that shows another host key", async () => {
-    const found = (await findLabs()).find(candidate => candidate.lab?.labels.lab === lab.id)?.lab;
-    const target = {
-      name: "target",
-      host: lab.nodes.target.address,
-      port: SSH_PORT,
-      clientKey: found?.clientKey ?? "",
-      hostPublic: makeHostKey().hostPublic,
-    };
+    const { address: host } = lab.nodes.target;
+    const { clientKey } = makeClientKey();
+    const target = { name: "target", host, port: SSH_PORT, clientKey, hostPublic: makeHostKey().hostPublic };
     await expect(Ssh.connect(target, 10_000)).rejects.toMatchObject({ code: "RIG_LAB_SSH" });
   });
 
@@ -105,8 +100,14 @@ describe("a lab", () => {
     });
   });
 
-  test("leaves nothing behind, a lost node or not", async () => {
+  test("leaves nothing but its bay, and that leaves nothing at all", async () => {
     await lab[Symbol.asyncDispose]();
+    expect(await readdir(path.join(bay.directory, "target"))).toEqual(["agent.sock"]);
+    await fixture.bays.give(bay);
+    expect(await fixture.bays.take()).toBe(bay);
+    await bay.containers.target.execOk(["iptables", "-w", "5", "-A", "FORWARD", "-j", "DROP"]);
+    expect(await bay.changed()).toContain("-A FORWARD -j DROP");
+    await bay[Symbol.asyncDispose]();
     expect(troubles).toEqual([]);
     await machineIsBackTo(before);
   });

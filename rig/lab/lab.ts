@@ -1,134 +1,255 @@
 /**
- * A lab: a target, an initiator, and two paths between them, each node a microVM in a container. `bootLab` starts both
- * nodes side by side and returns when both answer; disposing of the lab removes every trace of it.
+ * A lab: a target, an initiator, and two paths between them, each node a microVM in a container of a bay. `bootLab` starts
+ * both nodes side by side and returns when both answer; `restoreLab` does so from a snapshot. Disposing of the lab removes
+ * every trace of it but the bay.
  */
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { requireSpace } from "../core/cache.ts";
-import { RigError } from "../core/errors.ts";
-import { NODE_NAMES, type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
-import { labsDir } from "../core/paths.ts";
+import { monotonicMs } from "../core/clock.ts";
+import { messageOf, RigError } from "../core/errors.ts";
+import { NODE_NAMES, type NodeName, PATH_NAMES } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { together } from "../core/together.ts";
-import { bootNode, type NodeParts } from "./boot-node.ts";
+import type { Bay, BayRoom } from "./bay.ts";
 import { makeClientKey } from "./keys.ts";
-import { type KeptNode, writeLabFile } from "./lab-file.ts";
-import { type LabLabels, thisOwner } from "./labels.ts";
-import { createNetwork, type LabNetwork, removeNetwork } from "./network.ts";
+import { type RunningVm, startVm } from "./microvm.ts";
 import type { Node } from "./node.ts";
-import type { LabRequest } from "./request.ts";
+import { NodeSsh } from "./node-ssh.ts";
+import { LAB_FILES, type MicroVm, SSH_PORT } from "./qemu-argv.ts";
+import type { LabRequest, RestoreRequest, SavableRequest } from "./request.ts";
+import { loadState, microVm, SNAPSHOT_FILES } from "./snapshot.ts";
 
 export interface Lab extends AsyncDisposable {
-  readonly id: string;
-  readonly directory: string;
+  readonly bay: Bay;
   readonly nodes: Readonly<Record<NodeName, Node>>;
-  readonly networks: Readonly<Record<PathName, LabNetwork>>;
   /** The disk image behind the target's LUN, on this machine. */
   readonly backing: string;
   /** Aborts, with the reason, when a node ends that should be running. */
   readonly nodeLost: AbortSignal;
-  /** Ends the observation: captures are copied and consoles closed, so that what is kept of the lab changes no more. */
+  /** Memory that both microVMs have to themselves: without what they share with others, a snapshot's foremost. */
+  memoryMiB(): Promise<number>;
+  /** Ends the observation: the microVMs end, so that what they wrote (consoles, captures) changes no more. */
   collect(): Promise<void>;
-  /** Leaves the lab running when it is disposed of; `rig shell` enters it, `rig reap` removes it. */
+  /** Ends the observation but leaves the lab running when it is disposed of; `rig shell` enters it, `rig reap` removes it. */
   keep(): Promise<void>;
 }
 
-/** Copies what QEMU wrote into the lab's directory to where results are kept. */
-const collect = async (from: string, to: string): Promise<void> => {
-  for (const node of NODE_NAMES) {
-    for (const name of PATH_NAMES) {
-      await copyFile(path.join(from, node, `path-${name}.pcap`), path.join(to, `path-${name}-${node}.pcap`)).catch(
-        () => undefined,
-      );
-    }
-  }
+const BOOT_MS = 60_000;
+
+/** What both nodes of a lab share while they start. */
+interface LabParts {
+  readonly request: LabRequest;
+  readonly scope: Scope;
+  readonly rooms: Readonly<Record<NodeName, BayRoom>>;
+  readonly client: { clientKey: string; authorized: string };
+  /** Aborts when the caller gives up or the other node ends. */
+  readonly signal: AbortSignal;
+  /** A node has ended, or cannot start: so the other one is of no use. */
+  readonly onEnd: (why: string, node?: NodeName) => void;
+}
+
+const placesOf = ({ request, rooms }: LabParts, node: NodeName): MicroVm["places"] => ({
+  lab: rooms[node].there,
+  bundle: request.bay.bundle(request.kernel.bundle.key),
+  captures: "saveTo" in request ? undefined : request.bay.results(request.artefacts),
+});
+
+const startNode = (
+  node: NodeName,
+  parts: LabParts,
+  more: Pick<MicroVm, "memory" | "incoming">,
+  backingFrom?: string,
+): Promise<RunningVm> => {
+  const { request, rooms, scope, signal } = parts;
+  return startVm({
+    vm: microVm(node, request.bay.host, { places: placesOf(parts, node), ...more }),
+    room: rooms[node],
+    container: request.bay.containers[node],
+    backingBytes: request.backingMiB * 2 ** 20,
+    backingFrom,
+    sink: request.sink,
+    artefacts: request.artefacts,
+    scope,
+    withinMs: BOOT_MS * request.timeoutScale,
+    survives: request.survives === true,
+    signal,
+    onEnd: why => parts.onEnd(why, node),
+  });
 };
 
-/** Boots a lab. If anything fails, everything made so far is removed before the error is passed on. */
-export const bootLab = async (request: LabRequest): Promise<Lab> => {
-  const id = randomBytes(4).toString("hex");
-  const labDir = path.join(labsDir(), id);
-  const labels: LabLabels = { run: request.run, lab: id, owner: thisOwner() };
+/** The node around a microVM that runs. */
+const nodeOf = (name: NodeName, vm: RunningVm, parts: LabParts, version: string, bootMs: number): Node => {
+  const { request, scope, signal, client } = parts;
+  const address = request.bay.addresses[name];
+  const withinMs = BOOT_MS * request.timeoutScale;
+  const ssh = new NodeSsh({ name, host: address, agent: vm.agent, client, withinMs, signal });
+  scope.defer(`ssh of ${name}`, () => ssh[Symbol.asyncDispose]());
+  return { name, container: request.bay.containers[name], ...vm, ssh, address, version, bootMs };
+};
+
+const bootNode = async (name: NodeName, parts: LabParts, memory: MicroVm["memory"]): Promise<Node> => {
+  const { request, signal } = parts;
+  const { release } = request.kernel.bundle;
+  const withinMs = BOOT_MS * request.timeoutScale;
+  const started = monotonicMs();
+  request.sink.record({ kind: "node", node: name, state: "starting", detail: release });
+  const vm = await startNode(name, parts, { memory });
+  let version: string;
+  try {
+    const said = await vm.console.waitFor(
+      /rig-init: (up|cannot go on)/,
+      withinMs,
+      `the ${name} to boot ${release}`,
+      signal,
+    );
+    if (!said.includes("rig-init: up")) throw new RigError("RIG_LAB_BOOT", `The init of the ${name} gave up.`);
+    version = await vm.agent.hello(withinMs, signal);
+  } catch (error) {
+    request.signal?.throwIfAborted();
+    const tail = vm.console.tail(8).map(line => `  ${line}`);
+    throw new RigError("RIG_LAB_BOOT", `${messageOf(error)} The end of its console:\n${tail.join("\n")}`, {
+      cause: error,
+    });
+  }
+  const node = nodeOf(name, vm, parts, version, monotonicMs() - started);
+  await node.ssh.connect();
+  const detail = `${version} after ${Math.round(monotonicMs() - started)} ms`;
+  request.sink.record({ kind: "node", node: name, state: "up", detail });
+  request.onNode?.(node);
+  return node;
+};
+
+/**
+ * What two labs from one snapshot must not share: the time of its making, the state of the random generator, an identity. Names
+ * and addresses they may, for their networks never meet; keys are not in a snapshot.
+ */
+const renew = async ({ agent }: Node): Promise<void> => {
+  await Promise.all([
+    agent.setClock(),
+    agent.addEntropy(randomBytes(64)),
+    agent.writeFile("/etc/machine-id", Buffer.from(`${randomBytes(16).toString("hex")}\n`), 0o444),
+  ]);
+};
+
+const restoreNodes = async (parts: LabParts, { snapshot, bay, sink }: RestoreRequest): Promise<readonly Node[]> => {
+  const started = monotonicMs();
+  const nodes = await together(
+    NODE_NAMES.map(async name => {
+      sink.record({ kind: "node", node: name, state: "starting", detail: `from the snapshot ${snapshot.key}` });
+      const file = bay.snapshot(snapshot.key, SNAPSHOT_FILES.memory(name));
+      const backing = snapshot.hasBacking ? path.join(snapshot.directory, SNAPSHOT_FILES.backing) : undefined;
+      const vm = await startNode(name, parts, { memory: { file, own: false }, incoming: true }, backing);
+      await loadState(name, vm.qmp, bay.snapshot(snapshot.key, SNAPSHOT_FILES.devices(name)));
+      return nodeOf(name, vm, parts, snapshot.versions[name], monotonicMs() - started);
+    }),
+    error => parts.onEnd(messageOf(error)),
+  );
+  // Neither runs before the other can answer it.
+  await Promise.all(nodes.map(({ qmp }) => qmp.execute("cont")));
+  await Promise.all(nodes.map(renew));
+  const ms = Math.round(monotonicMs() - started);
+  for (const { name, version } of nodes)
+    sink.record({ kind: "node", node: name, state: "up", detail: `${version} after ${ms} ms` });
+  return nodes;
+};
+
+const CAPTURES = PATH_NAMES.map(name => `dump-${name}`);
+
+/** Private memory of a process, from /proc/PID/smaps_rollup (proc_pid_smaps(5)). */
+const privateMiB = async ({ container, process }: Node): Promise<number> => {
+  const { stdout } = await container.execOk(["cat", `/proc/${process.pid}/smaps_rollup`]);
+  const kib = [...stdout.matchAll(/^Private_\w+: +(\d+) kB$/gm)].map(match => Number(match[1]));
+  return kib.reduce((sum, value) => sum + value, 0) / 1024;
+};
+
+/** Starts a lab by `start`. If anything fails, everything made so far is removed before the error is passed on. */
+const startLab = async (request: LabRequest, start: (parts: LabParts) => Promise<readonly Node[]>): Promise<Lab> => {
+  const { bay } = request;
   const lost = new AbortController();
   const scope = new Scope(failure => request.onCleanupFailure(`${failure.what}: ${failure.message}`));
   let closing = false;
+  const onEnd = (why: string, node?: NodeName) => {
+    if (closing) return;
+    if (node !== undefined) request.sink.record({ kind: "node", node, state: "off", detail: why.slice(0, 500) });
+    lost.abort(new RigError("RIG_LAB_CONTAINER", why));
+  };
+  const onBayLost = () => onEnd(messageOf(bay.lost.reason));
+  bay.lost.addEventListener("abort", onBayLost, { once: true });
+  scope.defer("listening to the bay", () => {
+    bay.lost.removeEventListener("abort", onBayLost);
+    return Promise.resolve();
+  });
   try {
-    await mkdir(labsDir(), { recursive: true });
-    await requireSpace(labsDir(), 200, "a lab's working files", "RIG_LABS_DIR");
-    scope.defer("lab directory", () => rm(labDir, { recursive: true, force: true }));
-    await mkdir(labDir, { mode: 0o700 });
+    const rooms = await bay.rooms();
     const client = makeClientKey();
-    const kept: KeptNode[] = [];
-    const store = (keep: boolean) =>
-      writeLabFile(labDir, { labels, clientKey: client.clientKey, kernel: request.kernel.name, keep, nodes: kept });
-    await store(false);
-    const networks = Object.fromEntries(
-      await together(
-        PATH_NAMES.map(async name => {
-          const network = await createNetwork(request.host.docker, `iscsi-rig-${id}-${name}`, labels);
-          scope.defer(`network of path ${name}`, () => removeNetwork(request.host.docker, network.id));
-          return [name, network] as const;
-        }),
-      ),
-    ) as Record<PathName, LabNetwork>;
-    let collected = false;
-    const collectOnce = async () => {
-      if (!collected) await collect(labDir, request.artefacts);
-      collected = true;
-    };
-    scope.defer("captures", collectOnce);
-    const parts: NodeParts = {
-      request,
-      scope,
-      labels,
-      directory: labDir,
-      networks,
-      client,
-      signal: AbortSignal.any([lost.signal, ...(request.signal === undefined ? [] : [request.signal])]),
-      onEnd: (_, why) => {
-        if (!closing) lost.abort(new RigError("RIG_LAB_CONTAINER", why));
-      },
-    };
-    const booted = await together(
-      NODE_NAMES.map(name => bootNode(name, parts)),
-      error => lost.abort(error),
-    );
-    const nodes = Object.fromEntries(booted.map(({ node }) => [node.name, node])) as Record<NodeName, Node>;
-    kept.push(...booted.map(item => item.kept));
-    await store(false);
-    const close = async () => {
-      closing = true;
-      // Both at once: each takes Docker a quarter of a second. The scope removes again what this could not.
-      await Promise.allSettled(Object.values(nodes).map(node => node.container.remove()));
-      await scope.close();
-    };
+    const signals = [lost.signal, bay.lost, ...(request.signal === undefined ? [] : [request.signal])];
+    const parts: LabParts = { request, scope, rooms, client, signal: AbortSignal.any(signals), onEnd };
+    const list = await start(parts);
+    const nodes = Object.fromEntries(list.map(node => [node.name, node])) as Record<NodeName, Node>;
     return {
-      id,
-      directory: labDir,
+      bay,
       nodes,
-      networks,
-      backing: path.join(labDir, "target", "backing.img"),
+      backing: path.join(rooms.target.here, LAB_FILES.backing),
       nodeLost: lost.signal,
+      memoryMiB: async () => (await Promise.all(list.map(privateMiB))).reduce((sum, value) => sum + value, 0),
       collect: async () => {
         closing = true;
-        await collectOnce();
-        await Promise.all(Object.values(nodes).map(node => node.console[Symbol.asyncDispose]()));
+        await Promise.allSettled(
+          list.map(async ({ name, process }) => {
+            await process[Symbol.asyncDispose]();
+            const { cpuMs } = await process.ended;
+            const detail = `ended by the rig; its QEMU had ${Math.round(cpuMs)} ms of CPU time`;
+            request.sink.record({ kind: "node", node: name, state: "off", detail });
+          }),
+        );
+        await Promise.all(list.map(node => node.console[Symbol.asyncDispose]()));
       },
       keep: async () => {
-        await store(true);
         closing = true;
-        await collectOnce();
+        // What is kept of the lab changes no more, though the lab goes on.
+        for (const { qmp } of list)
+          for (const id of CAPTURES) await qmp.execute("object-del", { id }).catch(() => undefined);
+        const kept = await Promise.all(
+          list.map(async ({ name, address, container, ssh }) => {
+            await ssh.connect();
+            const hostPublic = ssh.hostPublic.toString("base64");
+            return { name, address, port: SSH_PORT, container: container.id, hostPublic };
+          }),
+        );
+        await bay.store({ clientKey: client.clientKey, kernel: request.kernel.name, keep: true, nodes: kept });
         scope.release();
-        for (const node of Object.values(nodes)) {
-          for (const part of [node.ssh, node.qmp, node.console]) await part[Symbol.asyncDispose]();
-        }
+        bay.keep();
+        for (const node of list)
+          for (const part of [node.ssh, node.qmp, node.agent, node.console]) await part[Symbol.asyncDispose]();
       },
-      [Symbol.asyncDispose]: close,
+      [Symbol.asyncDispose]: async () => {
+        closing = true;
+        await scope.close();
+      },
     };
   } catch (error) {
     closing = true;
     await scope.close();
+    request.signal?.throwIfAborted();
     throw error;
   }
 };
+
+/** Boots both nodes, with their memory in files of their own if the lab is to be saved. */
+export const bootLab = (request: LabRequest | SavableRequest): Promise<Lab> =>
+  startLab(request, async parts => {
+    const memoryOf = (name: NodeName): MicroVm["memory"] =>
+      "saveTo" in request
+        ? { file: request.bay.snapshot(path.basename(request.saveTo), SNAPSHOT_FILES.memory(name)), own: true }
+        : undefined;
+    if ("saveTo" in request) await mkdir(request.saveTo, { recursive: true });
+    return together(
+      NODE_NAMES.map(name => bootNode(name, parts, memoryOf(name))),
+      error => parts.onEnd(messageOf(error)),
+    );
+  });
+
+/** Starts both nodes with the state of a snapshot, and makes them a lab of their own. */
+export const restoreLab = (request: RestoreRequest): Promise<Lab> =>
+  startLab(request, parts => restoreNodes(parts, request));

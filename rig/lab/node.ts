@@ -1,22 +1,30 @@
-/** A node that is up: its container, its microVM, its console, and a way to run commands in the guest. */
+/** A node that is up: its container, its microVM, its console, and two ways into the guest. */
 import type { ExecResult } from "../core/exec.ts";
 import type { NodeName } from "../core/names.ts";
 import type { Console } from "./console.ts";
 import type { Container } from "./container.ts";
+import type { GuestAgent } from "./guest-agent.ts";
+import type { AgentProcess } from "./node-agent.ts";
+import type { NodeSsh } from "./node-ssh.ts";
 import type { Qmp } from "./qmp.ts";
-import type { RemoteOptions, Ssh } from "./ssh.ts";
+import type { RemoteOptions } from "./ssh.ts";
 
 export interface Node {
   readonly name: NodeName;
   readonly container: Container;
   readonly console: Console;
   readonly qmp: Qmp;
-  readonly ssh: Ssh;
+  /** Answers at once, for the few things that every lab needs. */
+  readonly agent: GuestAgent;
+  /** For every other command. */
+  readonly ssh: NodeSsh;
+  /** QEMU. */
+  readonly process: AgentProcess;
   /** The management address, from this machine. */
   readonly address: string;
   /** The guest kernel's `uname -v`. */
   readonly version: string;
-  /** Milliseconds from the start of the container to the first answer by ssh. */
+  /** Milliseconds from the start of QEMU to the guest's first answer. */
   readonly bootMs: number;
 }
 

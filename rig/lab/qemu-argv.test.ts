@@ -2,13 +2,17 @@ import { describe, expect, test } from "vitest";
 import { NODE_NAMES, PATH_NAMES } from "../core/names.ts";
 import { guestAddress, guestMac, type MicroVm, NBD_PORT, pathOfAddress, qemuArgv, SSH_PORT } from "./qemu-argv.ts";
 
+const PLACES = { lab: "/lab/7", bundle: "/bundles/k" };
+const CAPTURED = { ...PLACES, captures: "/results/cells/x" };
+const MEMORY = "/snapshots/s/memory-initiator";
+
 const vm = (more: Partial<MicroVm> = {}): MicroVm => ({
   node: "initiator",
   accelerator: "tcg",
   memoryMiB: 384,
   cpus: 1,
   disk: false,
-  capture: false,
+  places: PLACES,
   ...more,
 });
 
@@ -41,16 +45,64 @@ describe("the microVM", () => {
     const drives = (disk: boolean) => valuesOf(qemuArgv(vm({ node: "target", disk })), "-drive");
     expect(drives(false).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules"]);
     expect(drives(true).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules", "backing"]);
-    expect(drives(true)[2]).toContain("file=/lab/backing.img");
+    expect(drives(true)[2]).toContain("file=/lab/7/backing.img");
     for (const drive of drives(true).slice(0, 2)) expect(drive).toContain("readonly=on");
   });
 
-  test("captures each path only where asked for", () => {
+  test("captures each path, in files that name path and node, only where asked for", () => {
     expect(valuesOf(qemuArgv(vm()), "-object")).toEqual([]);
-    expect(valuesOf(qemuArgv(vm({ capture: true })), "-object")).toEqual([
-      "filter-dump,id=dump-a,netdev=a,file=/lab/path-a.pcap,maxlen=192",
-      "filter-dump,id=dump-b,netdev=b,file=/lab/path-b.pcap,maxlen=192",
+    expect(valuesOf(qemuArgv(vm({ places: { ...PLACES, captures: undefined } })), "-object")).toEqual([]);
+    expect(valuesOf(qemuArgv(vm({ places: CAPTURED })), "-object")).toEqual([
+      "filter-dump,id=dump-a,netdev=a,file=/results/cells/x/path-a-initiator.pcap,maxlen=192",
+      "filter-dump,id=dump-b,netdev=b,file=/results/cells/x/path-b-initiator.pcap,maxlen=192",
     ]);
+  });
+
+  test("boots the bundle's kernel with memory of its own, where nothing else is asked for", () => {
+    const argv = qemuArgv(vm());
+    expect(valuesOf(argv, "-kernel")).toEqual(["/bundles/k/vmlinux"]);
+    expect(valuesOf(argv, "-initrd")).toEqual(["/bundles/k/initramfs.cpio"]);
+    expect(valuesOf(argv, "-m")).toEqual(["384"]);
+    for (const word of ["memory-backend=ram", "-incoming", "-option-rom"]) expect(argv).not.toContain(word);
+  });
+
+  test("has memory in a file that it writes to while a snapshot is made, and only reads when one is restored", () => {
+    const backend = (own: boolean) => {
+      const argv = qemuArgv(vm({ memory: { file: MEMORY, own } }));
+      expect(valuesOf(argv, "-machine").at(-1)).toBe("memory-backend=ram");
+      return valuesOf(argv, "-object");
+    };
+    expect(backend(true)).toEqual([`memory-backend-file,id=ram,size=384M,mem-path=${MEMORY},share=on`]);
+    expect(backend(false)).toEqual([`memory-backend-file,id=ram,size=384M,mem-path=${MEMORY},share=off`]);
+  });
+
+  test("that waits for a snapshot's state loads no kernel, only the ROM that one brings along", () => {
+    const argv = qemuArgv(vm({ memory: { file: MEMORY, own: false }, incoming: true }));
+    expect(valuesOf(argv, "-incoming")).toEqual(["defer"]);
+    expect(valuesOf(argv, "-option-rom")).toEqual(["pvh.bin"]);
+    for (const option of ["-kernel", "-initrd", "-append"]) expect(argv).not.toContain(option);
+  });
+
+  test("restored has the devices that it was saved with", () => {
+    const devices = (more: Partial<MicroVm>) => {
+      const argv = qemuArgv(vm(more));
+      return ["-device", "-drive", "-netdev", "-chardev", "-smp", "-m", "-cpu"].map(option => valuesOf(argv, option));
+    };
+    const saved = devices({ memory: { file: MEMORY, own: true } });
+    expect(devices({ memory: { file: MEMORY, own: false }, incoming: true })).toEqual(saved);
+  });
+
+  test("connects to the rig's sockets itself, its console, QMP and its agent's port", () => {
+    const argv = qemuArgv(vm());
+    expect(valuesOf(argv, "-chardev")).toEqual([
+      "socket,id=console,path=/lab/7/console.sock,server=off,logfile=/lab/7/console.raw",
+      "socket,id=qmp,path=/lab/7/qmp.sock,server=off",
+      "socket,id=agent,path=/lab/7/guest.sock,server=off",
+    ]);
+    expect(valuesOf(argv, "-serial")).toEqual(["chardev:console"]);
+    expect(valuesOf(argv, "-mon")).toEqual(["chardev=qmp,mode=control"]);
+    expect(devicesOf(argv, "virtio-serial-pci")).toHaveLength(1);
+    expect(devicesOf(argv, "virtserialport")).toEqual(["virtserialport,chardev=agent,name=rig.agent"]);
   });
 
   test("lets ssh in, NBD into the initiator only, and nothing out", () => {
@@ -69,7 +121,7 @@ describe("the microVM", () => {
 
   test("ends by itself after a panic, and the same lab gives the same arguments", () => {
     expect(qemuArgv(vm())).toContain("-no-reboot");
-    expect(qemuArgv(vm({ capture: true }))).toEqual(qemuArgv(vm({ capture: true })));
+    expect(qemuArgv(vm({ places: CAPTURED }))).toEqual(qemuArgv(vm({ places: CAPTURED })));
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * The command line of a microVM. Pure: the same lab gives the same arguments. Inside the container the lab's directory is
- * /lab, the kernel's bundle /bundle, the guest root /guest/root.erofs.
+ * The command line of a microVM. Pure: the same lab gives the same arguments, and a snapshot fits only the arguments that
+ * it was saved under.
  */
 import { type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 
@@ -11,11 +11,42 @@ export interface MicroVm {
   readonly accelerator: Accelerator;
   readonly memoryMiB: number;
   readonly cpus: number;
-  /** Whether /lab/backing.img is attached, for the target's LUN. */
+  /** Whether backing.img is attached, for the target's LUN. */
   readonly disk: boolean;
-  /** Whether each path's traffic is captured into /lab. */
-  readonly capture: boolean;
+  /** More devices, as QEMU's -device takes them. */
+  readonly devices?: readonly string[] | undefined;
+  /** Directories as the container sees them. */
+  readonly places: {
+    /** The lab's own: sockets, the raw console, the LUN's image. */
+    readonly lab: string;
+    /** The kernel's boot bundle. */
+    readonly bundle: string;
+    /** Where each path's traffic is captured; nowhere if undefined. */
+    readonly captures?: string | undefined;
+  };
+  /** The guest's memory in a file: its own and written to while a snapshot is made, everybody's and only read when one is restored. */
+  readonly memory?: { readonly file: string; readonly own: boolean } | undefined;
+  /** Waits for a snapshot's device state instead of booting. */
+  readonly incoming?: boolean | undefined;
 }
+
+/** Files and sockets in a lab's directory, the same on both sides of the container's wall. */
+export const LAB_FILES = {
+  console: "console.sock",
+  consoleRaw: "console.raw",
+  agent: "guest.sock",
+  qmp: "qmp.sock",
+  backing: "backing.img",
+} as const;
+
+/** The guest root, as the container sees it. */
+export const GUEST_ROOT_PLACE = "/guest";
+
+/** Name of the virtio port that the guest's agent listens on. */
+const AGENT_PORT = "rig.agent";
+
+/** Memory of each guest. */
+export const MEMORY_MIB = 384;
 
 /** Ports of the container that lead into the guest: ssh, and NBD. */
 export const SSH_PORT = 2222;
@@ -51,6 +82,8 @@ const KERNEL_PARAMETERS = [
   "cryptomgr.notests",
   "random.trust_cpu=on",
   "rcupdate.rcu_expedited=1",
+  // The watch reads the table of TCP sockets all the time, and the kernel walks all of it: a dozen sockets need no more.
+  "thash_entries=256",
 ];
 
 const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
@@ -60,7 +93,8 @@ export const guestMac = (node: NodeName, link: number): string =>
   `52:54:00:00:${hex2(link)}:${hex2(NODE_NUMBER[node])}`;
 
 export const qemuArgv = (vm: MicroVm): readonly string[] => {
-  const { node } = vm;
+  const { node, places, memory } = vm;
+  const inLab = (name: keyof typeof LAB_FILES) => `${places.lab}/${LAB_FILES[name]}`;
   const addresses = PATH_NAMES.map(path => `${guestDevice(path)}:${guestAddress(node, path)}/24`);
   const append = [
     ...KERNEL_PARAMETERS,
@@ -84,9 +118,9 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
   ];
   // PCI slots are filled in the order given here, and Linux names devices in the order of the slots.
   const disks = [
-    drive("root", "/guest/root.erofs", "readonly=on,file.locking=off"),
-    drive("modules", "/bundle/modules.erofs", "readonly=on,file.locking=off"),
-    ...(vm.disk ? [drive("backing", "/lab/backing.img", "cache=writeback,discard=unmap")] : []),
+    drive("root", `${GUEST_ROOT_PLACE}/root.erofs`, "readonly=on,file.locking=off"),
+    drive("modules", `${places.bundle}/modules.erofs`, "readonly=on,file.locking=off"),
+    ...(vm.disk ? [drive("backing", inLab("backing"), "cache=writeback,discard=unmap")] : []),
   ];
   const nics = [
     ["-netdev", `user,id=mgmt,restrict=on,ipv6=off,${forwards.join(",")}`, ...nic("mgmt", 0)],
@@ -102,22 +136,38 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
     ...["-machine", "q35,usb=off,sata=off,smbus=off,vmport=off"],
     ...(vm.accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "max"]),
     ...["-smp", String(vm.cpus), "-m", String(vm.memoryMiB)],
+    ...(memory === undefined
+      ? []
+      : [
+          ...["-machine", "memory-backend=ram"],
+          "-object",
+          `memory-backend-file,id=ram,size=${vm.memoryMiB}M,mem-path=${memory.file},share=${memory.own ? "on" : "off"}`,
+        ]),
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-kernel", "/bundle/vmlinux", "-initrd", "/lab/initramfs.cpio", "-append", append.join(" ")],
-    ...[
-      "-chardev",
-      "socket,id=console,path=/lab/console.sock,server=off,logfile=/lab/console.raw",
-      "-serial",
-      "chardev:console",
-    ],
-    ...["-qmp", "unix:/lab/qmp.sock,server=on,wait=off"],
+    ...(vm.incoming === true
+      ? // What is restored has booted already: the ROM that a kernel brings along is all that is left of it, and loading it takes a third of QEMU's start.
+        ["-option-rom", "pvh.bin"]
+      : [
+          ...["-kernel", `${places.bundle}/vmlinux`, "-initrd", `${places.bundle}/initramfs.cpio`],
+          ...["-append", append.join(" ")],
+        ]),
+    "-chardev",
+    `socket,id=console,path=${inLab("console")},server=off,logfile=${inLab("consoleRaw")}`,
+    ...["-serial", "chardev:console"],
+    ...["-chardev", `socket,id=qmp,path=${inLab("qmp")},server=off`, "-mon", "chardev=qmp,mode=control"],
     ...disks.flat(),
     ...nics.flat(),
-    ...(vm.capture
-      ? PATH_NAMES.flatMap(path => [
-          "-object",
-          `filter-dump,id=dump-${path},netdev=${path},file=/lab/path-${path}.pcap,maxlen=192`,
-        ])
-      : []),
+    ...["-chardev", `socket,id=agent,path=${inLab("agent")},server=off`],
+    ...["-device", "virtio-serial-pci,max_ports=2", "-device", `virtserialport,chardev=agent,name=${AGENT_PORT}`],
+    ...(vm.devices ?? []).flatMap(device => ["-device", device]),
+    ...PATH_NAMES.flatMap(path =>
+      places.captures === undefined
+        ? []
+        : [
+            "-object",
+            `filter-dump,id=dump-${path},netdev=${path},file=${places.captures}/path-${path}-${node}.pcap,maxlen=192`,
+          ],
+    ),
+    ...(vm.incoming === true ? ["-incoming", "defer"] : []),
   ];
 };

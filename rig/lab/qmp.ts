@@ -1,11 +1,12 @@
 /**
  * The QEMU Machine Protocol, as much as the rig uses: one command at a time, answers matched by id, and events
- * (docs/interop/qmp-spec). It carries power, pause and link state; it answers even when the guest does not.
+ * (docs/interop/qmp-spec). It carries power, pause, link state and snapshots; it answers even when the guest does not.
+ * QEMU connects to the rig, not the rig to QEMU: so nobody has to ask whether it listens yet.
  */
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { EventEmitter, once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { deadline, orAbort, poll } from "../core/clock.ts";
+import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 
 export interface QmpEvent {
@@ -15,16 +16,22 @@ export interface QmpEvent {
 
 type Waiting = PromiseWithResolvers<unknown>;
 
+/** Waits for QEMU to connect. */
+export interface QmpListener extends AsyncDisposable {
+  /** The session, once QEMU has connected, out of its capabilities mode. */
+  connected(withinMs: number, signal?: AbortSignal): Promise<Qmp>;
+}
+
 export class Qmp implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #onEvent: (event: QmpEvent) => void;
+  readonly #events = new EventEmitter();
   #next = 1;
   #ended: Error | undefined;
 
-  private constructor(socket: Socket, onEvent: (event: QmpEvent) => void) {
+  private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#onEvent = onEvent;
+    this.#events.setMaxListeners(0);
     const lines = createInterface({ input: socket });
     lines.on("line", line => this.#take(line));
     // An interface passes its input's errors on; the socket's own handler below has them.
@@ -33,33 +40,49 @@ export class Qmp implements AsyncDisposable {
     socket.on("close", () => this.#end(new Error("QEMU closed the connection")));
   }
 
-  /** Connects once QEMU listens, and takes the session out of its capabilities mode. */
-  static async connect(
-    path: string,
-    onEvent: (event: QmpEvent) => void,
-    withinMs: number,
-    signal?: AbortSignal,
-  ): Promise<Qmp> {
-    const socket = await poll(
-      async () => {
-        const candidate = connect(path);
+  /** Listens at `path` for one QEMU. */
+  static async listen(path: string): Promise<QmpListener> {
+    const first = Promise.withResolvers<Socket>();
+    const server = createServer(socket => {
+      server.close();
+      first.resolve(socket);
+    });
+    server.listen(path);
+    await once(server, "listening");
+    return {
+      connected: async (withinMs, signal) => {
+        using limit = deadline(withinMs, `QEMU to connect to ${path}`, signal);
+        const qmp = new Qmp(await orAbort(first.promise, limit));
         try {
-          await once(candidate, "connect");
-          return candidate;
-        } catch {
-          candidate.destroy();
-          return undefined;
+          await qmp.execute("qmp_capabilities");
+          return qmp;
+        } catch (error) {
+          await qmp[Symbol.asyncDispose]();
+          throw error;
         }
       },
-      { everyMs: 20, withinMs, expected: `QEMU to listen at ${path}`, signal },
-    );
-    const qmp = new Qmp(socket, onEvent);
+      [Symbol.asyncDispose]: () => {
+        server.close();
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** Resolves with the first event from now on that `wanted` takes. */
+  async event(wanted: (event: QmpEvent) => boolean, withinMs: number, expected: string): Promise<QmpEvent> {
+    if (this.#ended !== undefined)
+      throw new RigError("RIG_QMP", `QEMU is gone (${this.#ended.message}); waited for ${expected}.`);
+    using limit = deadline(withinMs, expected);
+    const seen = Promise.withResolvers<QmpEvent>();
+    const look = (event: QmpEvent) => {
+      if (wanted(event)) seen.resolve(event);
+    };
+    const lost = (error: Error) => seen.reject(new RigError("RIG_QMP", `${error.message}; waited for ${expected}.`));
+    this.#events.on("event", look).on("end", lost);
     try {
-      await qmp.execute("qmp_capabilities");
-      return qmp;
-    } catch (error) {
-      await qmp[Symbol.asyncDispose]();
-      throw error;
+      return await orAbort(seen.promise, limit);
+    } finally {
+      this.#events.off("event", look).off("end", lost);
     }
   }
 
@@ -96,7 +119,7 @@ export class Qmp implements AsyncDisposable {
       return;
     }
     if (message === null) return;
-    if (typeof message.event === "string") this.#onEvent({ event: message.event, data: message.data });
+    if (typeof message.event === "string") this.#events.emit("event", { event: message.event, data: message.data });
     const waiting = message.id === undefined ? undefined : this.#waiting.get(message.id);
     if (waiting === undefined) return;
     if (message.error === undefined) waiting.resolve(message.return);
@@ -104,7 +127,9 @@ export class Qmp implements AsyncDisposable {
   }
 
   #end(error: Error): void {
-    this.#ended ??= error;
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#events.emit("end", error);
     for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
   }
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import ssh2, { type Connection, type ServerChannel } from "ssh2";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { monotonicMs, sleep } from "../core/clock.ts";
+import { sleep } from "../core/clock.ts";
 import { makeClientKey } from "./keys.ts";
 import { Ssh, type SshTarget } from "./ssh.ts";
 
@@ -163,9 +163,7 @@ describe("a connection that is lost", () => {
         if (command === "die") void sleep(20).then(() => connection.end());
       }),
     );
-    const started = monotonicMs();
     const commands = await Promise.allSettled([ssh.exec(["wait"]), ssh.exec(["die"])]);
-    expect(monotonicMs() - started).toBeLessThan(5000);
     for (const command of commands) {
       expect(command).toMatchObject({
         status: "rejected",
@@ -193,56 +191,14 @@ describe("a connection that is lost", () => {
   });
 });
 
-describe("a stream", () => {
-  test("hands over lines as they are printed, whole", async () => {
-    const target = await serve((_command, channel) => {
-      void (async () => {
-        for (const piece of ["rea", "dy\nsession 1", " x\n", "half"]) {
-          channel.write(piece);
-          await sleep(5);
-        }
-        channel.exit(0);
-        channel.end();
-      })();
-    });
-    const ssh = await connect(target);
-    const lines: string[] = [];
-    const stream = await ssh.stream(["watch"], line => lines.push(line));
-    await stream.ended;
-    expect(lines).toEqual(["ready", "session 1 x"]);
-  });
-
-  test("goes on until it is disposed of", async () => {
-    const channels: ServerChannel[] = [];
-    const ssh = await connect(await serve((_command, channel) => channels.push(channel)));
-    const lines: string[] = [];
-    const stream = await ssh.stream(["watch"], line => lines.push(line));
-    channels[0]?.write(`${"x".repeat(50_000)}\ny\n`);
-    await sleep(50);
-    await stream[Symbol.asyncDispose]();
-    await stream.ended;
-    expect(lines.at(-1)).toBe("y");
-  });
-
-  test("ends when the connection does", async () => {
-    const connections: Connection[] = [];
-    const ssh = await connect(await serve((_command, _channel, connection) => connections.push(connection)));
-    const stream = await ssh.stream(["watch"], () => undefined);
-    connections[0]?.end();
-    await stream.ended;
-  });
-});
-
 describe("connecting", () => {
   test("to a server with another host key is given up at once", async () => {
     const target = await serve(() => undefined);
     const other = publicOf(ssh2.utils.generateKeyPairSync("ed25519").public);
-    const started = monotonicMs();
     await expect(Ssh.connect({ ...target, hostPublic: other }, 20_000)).rejects.toMatchObject({
       code: "RIG_LAB_SSH",
       message: "target showed a host key that is not this lab's; something else answers at 127.0.0.1.",
     });
-    expect(monotonicMs() - started).toBeLessThan(5000);
   });
 
   test("waits for a server that is not there yet, until its time is over", async () => {

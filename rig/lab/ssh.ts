@@ -23,12 +23,6 @@ export interface RemoteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A command that goes on: its lines come as they are printed. */
-export interface RemoteStream extends AsyncDisposable {
-  /** Resolves when the command or the connection has ended. */
-  readonly ended: Promise<void>;
-}
-
 const DEFAULT_TIMEOUT_MS = 20_000;
 const MAX_OUTPUT = 4 * 1024 * 1024;
 
@@ -179,30 +173,6 @@ export class Ssh implements AsyncDisposable {
       "RIG_LAB_EXEC",
       `In ${this.#name}, ${what}: expected success, got exit status ${result.exitCode}.\n${said}`,
     );
-  }
-
-  /** Starts a command that goes on until it is disposed of, and hands over its lines. */
-  async stream(argv: readonly string[], onLine: (line: string) => void, signal?: AbortSignal): Promise<RemoteStream> {
-    using limit = deadline(DEFAULT_TIMEOUT_MS, `"${shellCommand(argv)}" in ${this.#name} to start`, signal);
-    const ended = Promise.withResolvers<undefined>();
-    let rest = "";
-    const listen = (channel: ClientChannel) => {
-      channel.on("data", (chunk: Buffer) => {
-        const lines = (rest + chunk.toString("latin1")).split("\n");
-        rest = (lines.pop() ?? "").slice(0, 10_000);
-        for (const line of lines) onLine(line);
-      });
-      channel.stderr.resume();
-      channel.on("close", () => ended.resolve(undefined));
-    };
-    const channel = await orAbort(this.#open(shellCommand(argv), listen), limit);
-    return {
-      ended: ended.promise,
-      [Symbol.asyncDispose]: () => {
-        channel.close();
-        return Promise.resolve();
-      },
-    };
   }
 
   /** An interactive shell or command on a terminal of its own, for `rig shell`. */

@@ -88,6 +88,11 @@ const gather = (events: readonly HistoryEvent[]): Unit[] => {
       case "console":
         add("console", RANK.console, index, event);
         break;
+      case "load":
+      case "late":
+        // There may be many, and most tell nothing.
+        add("other", RANK.write, index, event);
+        break;
       case "phase":
       case "step":
       case "limits":

@@ -79,6 +79,7 @@ class Describer {
     }
     const { items } = schema;
     if (typeof items === "object" && !Array.isArray(items)) this.describe(items, where, variant);
+    for (const option of schema.anyOf ?? []) this.describe(option, where, variant);
     for (const option of schema.oneOf ?? []) {
       const kind = constantOf(option);
       Object.assign(option, { title: kind, description: this.#wordsFor("", kind) });

@@ -43,6 +43,20 @@ export type Machine = z.infer<typeof machineSchema>;
 
 const phase = z.strictObject({ name: z.string(), ms: z.number().nonnegative() });
 
+/** What a cell tells of how it came to run. Optional: results of earlier rigs do not have it. */
+const origin = {
+  /** How the cell's lab came up: booted, or restored from one that was booted before. */
+  lab: z
+    .strictObject({
+      how: z.enum(["cold", "restored"]),
+      /** Why it could not be restored. */
+      why: z.string().optional(),
+    })
+    .optional(),
+  /** 1 for the first try; more where earlier ones were starved of CPU and thrown away. */
+  attempt: z.number().int().positive().optional(),
+};
+
 export const cellSummarySchema = z.strictObject({
   scenario: z.string(),
   kernel: z.string(),
@@ -53,6 +67,7 @@ export const cellSummarySchema = z.strictObject({
   findings: z.array(z.strictObject({ oracle: z.string(), class: z.string(), title: z.string() })),
   phases: z.array(phase),
   durationMs: z.number().nonnegative(),
+  ...origin,
   /** The cell's directory, relative to the run's. */
   directory: z.string(),
 });
@@ -72,6 +87,7 @@ export const cellSchema = z.strictObject({
   phases: z.array(phase),
   startedAt: z.string(),
   durationMs: z.number().nonnegative(),
+  ...origin,
   /** iSCSI parameters as negotiated, one object a path, and the timing as read back from sysfs. */
   sessions: z.array(z.strictObject({ path: z.string(), values: z.record(z.string(), z.string()) })),
   faults: z.array(
@@ -104,6 +120,18 @@ export const comparisonSchema = z.strictObject({
 });
 export type Comparison = z.infer<typeof comparisonSchema>;
 
+/** A try at a cell that was thrown away: the machine was too busy for what it saw to be believed. */
+const starved = z.strictObject({
+  scenario: z.string(),
+  kernel: z.string(),
+  seed: z.number().int(),
+  attempt: z.number().int().positive(),
+  reason: z.string(),
+  /** What the try left, relative to the run's directory. */
+  directory: z.string(),
+});
+export type Starved = z.infer<typeof starved>;
+
 export const runSchema = z.strictObject({
   version: z.literal(RESULTS_VERSION),
   id: z.string(),
@@ -117,6 +145,9 @@ export const runSchema = z.strictObject({
     z.strictObject({ name: z.string(), title: z.string(), about: z.array(z.string()), healthy: z.string() }),
   ),
   cells: z.array(cellSummarySchema),
+  /** Labs side by side: how many were asked for, and the most that ran at once. */
+  jobs: z.strictObject({ asked: z.union([z.literal("auto"), z.number().int().positive()]), most: nonneg }).optional(),
+  starved: z.array(starved).optional(),
   comparison: z.array(comparisonSchema),
   /** The whole run in one sentence. */
   verdict: z.string(),

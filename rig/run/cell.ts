@@ -7,34 +7,38 @@ import path from "node:path";
 import { sha256File } from "../core/cache.ts";
 import { deadline, monotonicMs, wallClock } from "../core/clock.ts";
 import { asRigError, type RigError } from "../core/errors.ts";
-import { PATH_NAMES, READ_BACK_PHASE } from "../core/names.ts";
+import { READ_BACK_PHASE } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { readHistory } from "../history/reader.ts";
 import { type HistoryWriter, openHistory } from "../history/writer.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import { bootLab, type Lab } from "../lab/lab.ts";
-import type { LabHost } from "../lab/request.ts";
+import type { Bay } from "../lab/bay.ts";
 import { type Cell, type CellSummary, RESULTS_VERSION } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
-import { prepareBench, type ReadyBench } from "../scenario/bench.ts";
-import { isQuiet, READ_BACK_MS, recover, timelineContext } from "../scenario/controls.ts";
+import { openBench } from "../scenario/bench.ts";
+import { type Bench, READ_BACK_MS, settle, timelineContext } from "../scenario/controls.ts";
 import type { Scenario } from "../scenario/scenario.ts";
+import type { CellOutcome } from "./cells.ts";
 import { judgeCell } from "./judge-cell.ts";
+import type { Labs, ReadyLab } from "./labs.ts";
 import { Phases } from "./phases.ts";
 
 export interface CellRequest {
   readonly run: string;
-  readonly host: LabHost;
+  readonly bay: Bay;
+  readonly labs: Labs;
   readonly scenario: Scenario;
   readonly kernel: Kernel;
   readonly seed: number;
+  /** 1 for the first try. */
+  readonly attempt: number;
   /** The run's directory. */
   readonly out: string;
   readonly timeoutScale: number;
   /** Leave the lab running after the cell. */
   readonly keepLab: boolean;
   readonly signal: AbortSignal;
-  /** Handed the removal of the lab, which goes on after the cell is judged. It never rejects; the run waits for it. */
+  /** Handed the removal of the lab, which goes on after the cell is judged; until it is over the bay is in use. It never rejects. */
   readonly onRemoval: (removal: Promise<void>) => void;
   readonly onPhase: (name: string) => void;
   /** Told of what is worth a line in the log: a lab that was kept, clean-up that failed. */
@@ -50,8 +54,10 @@ const CELL_MS = 300_000;
 
 /** What a cell has to show when it is over; filled as it goes. */
 interface Trail {
-  bench: ReadyBench | undefined;
-  version: string | undefined;
+  bench: Bench | undefined;
+  ready: ReadyLab | undefined;
+  /** Memory that the lab had to itself at its end. */
+  memoryMiB: number | undefined;
   /** The first thing that went wrong. */
   error: RigError | undefined;
 }
@@ -65,23 +71,10 @@ const attempt = async (trail: Trail, signal: AbortSignal, work: () => Promise<vo
   }
 };
 
-/** Until the lab is as it was before the first fault: sessions, paths, and nothing under way that was sent earlier. */
-const settle = async (bench: ReadyBench): Promise<void> => {
-  await recover(bench);
-  for (const name of PATH_NAMES) {
-    await bench.watch.until(
-      state => isQuiet(state, name),
-      `path ${name} to be quiet once everything was healed`,
-      60_000 * bench.scale,
-      bench.signal,
-    );
-  }
-};
-
-/** From a booted lab to the last read. */
+/** From a lab that is ready to the last read. */
 const work = async (
   request: CellRequest,
-  lab: Lab,
+  { lab, configured, started }: ReadyLab,
   history: HistoryWriter,
   phases: Phases,
   scope: Scope,
@@ -90,18 +83,21 @@ const work = async (
 ): Promise<void> => {
   const { scenario, seed, kernel, run } = request;
   const scale = request.timeoutScale;
-  const bench = await phases.run("set-up", () =>
-    prepareBench({
-      lab,
-      scenario,
-      seed,
-      sink: history,
-      identity: `${run}/${scenario.name}/${kernel.name}/${seed}`,
-      scale,
-      signal,
-      scope,
-    }),
-  );
+  const bench = await phases
+    .run("open", () =>
+      openBench({
+        lab,
+        configured,
+        scenario,
+        seed,
+        sink: history,
+        identity: `${run}/${scenario.name}/${kernel.name}/${seed}`,
+        scale,
+        signal,
+        scope,
+      }),
+    )
+    .finally(started);
   trail.bench = bench;
   await attempt(trail, signal, () => phases.run("timeline", () => scenario.timeline(timelineContext(bench))));
   if (trail.error !== undefined)
@@ -123,43 +119,46 @@ const runLab = async (
   phases: Phases,
   trail: Trail,
 ): Promise<void> => {
-  const { kernel, scenario, host } = request;
+  const { kernel, scenario, bay } = request;
   using limit = deadline(
     CELL_MS * request.timeoutScale,
     `${scenario.name} on ${kernel.name} to be over`,
     request.signal,
   );
-  const lab = await phases.run("boot", () =>
-    bootLab({
-      host,
-      run: request.run,
-      kernel,
-      backingMiB: scenario.lab.lunMiB,
-      sink: history,
-      artefacts: dir,
-      timeoutScale: request.timeoutScale,
-      signal: limit,
-      onCleanupFailure: what => request.onNote(`clean-up: ${what}`),
-    }),
-  );
-  trail.version = lab.nodes.initiator.version;
+  const ready = await request.labs.ready({
+    bay,
+    kernel,
+    scenario,
+    backingMiB: scenario.lab.lunMiB,
+    sink: history,
+    artefacts: dir,
+    survives: request.keepLab,
+    timeoutScale: request.timeoutScale,
+    signal: limit,
+    phase: (name, work) => phases.run(name, work),
+    onCleanupFailure: what => request.onNote(`clean-up: ${what}`),
+  });
+  trail.ready = ready;
+  const { lab } = ready;
   const signal = AbortSignal.any([limit, lab.nodeLost]);
   const scope = new Scope(failure =>
     history.record({ kind: "note", text: `clean-up of ${failure.what}: ${failure.message}` }),
   );
   try {
-    await attempt(trail, signal, () => work(request, lab, history, phases, scope, trail, signal));
+    await attempt(trail, signal, () => work(request, ready, history, phases, scope, trail, signal));
   } finally {
     await phases.run("collect", async () => {
       await scope.close();
+      trail.memoryMiB = await lab.memoryMiB().catch(() => undefined);
       if (request.keepLab && !request.signal.aborted) {
         await lab.keep();
+        ready.lease.release();
         request.onNote(
-          `The lab ${lab.id} is kept. Enter it with: rig shell --lab ${lab.id} initiator   Remove it with: rig reap`,
+          `The lab ${bay.id} is kept. Enter it with: rig shell --lab ${bay.id} initiator   Remove it with: rig reap`,
         );
       } else {
         await lab.collect();
-        request.onRemoval(Promise.resolve(lab[Symbol.asyncDispose]()));
+        request.onRemoval(Promise.resolve(lab[Symbol.asyncDispose]()).finally(() => ready.lease.release()));
       }
     });
   }
@@ -178,7 +177,7 @@ const listFiles = async (dir: string): Promise<Cell["files"]> => {
 };
 
 /** Runs one cell and stores what it found. Rejects only when the run is interrupted or its results cannot be written. */
-export const runCell = async (request: CellRequest): Promise<CellSummary> => {
+export const runCell = async (request: CellRequest): Promise<CellOutcome> => {
   const { scenario, kernel, seed, run } = request;
   const directory = cellDirectory(scenario.name, kernel.name, seed);
   const dir = path.join(request.out, directory);
@@ -192,7 +191,7 @@ export const runCell = async (request: CellRequest): Promise<CellSummary> => {
     seed,
   });
   const phases = new Phases(history, request.onPhase);
-  const trail: Trail = { bench: undefined, version: undefined, error: undefined };
+  const trail: Trail = { bench: undefined, ready: undefined, memoryMiB: undefined, error: undefined };
   try {
     await runLab(request, dir, history, phases, trail);
   } catch (error) {
@@ -207,13 +206,15 @@ export const runCell = async (request: CellRequest): Promise<CellSummary> => {
   phases.list.push({ name: "judge", ms: Math.round((monotonicMs() - judging) * 10) / 10 });
   const { invoked, ok, failed } = trail.bench?.ledger.counts ?? { invoked: 0, ok: 0, failed: 0 };
   const durationMs = Math.round(monotonicMs() - started);
+  const { ready } = trail;
+  const version = ready?.lab.nodes.initiator.version;
   const cell: Cell = {
     version: RESULTS_VERSION,
     run,
     scenario: scenario.name,
     title: scenario.title,
     about: scenario.about,
-    kernel: { ...kernel.identity, ...(trail.version === undefined ? {} : { version: trail.version }) },
+    kernel: { ...kernel.identity, ...(version === undefined ? {} : { version }) },
     seed,
     status: verdict.status,
     ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
@@ -221,6 +222,8 @@ export const runCell = async (request: CellRequest): Promise<CellSummary> => {
     phases: phases.list,
     startedAt,
     durationMs,
+    ...(ready === undefined ? {} : { lab: { how: ready.how, ...(ready.why === undefined ? {} : { why: ready.why }) } }),
+    attempt: request.attempt,
     sessions: (trail.bench?.sessions ?? []).map(session => ({ path: session.path, values: { ...session.values } })),
     faults: (trail.bench?.desk.evidence ?? []).map(evidence => ({ ...evidence, counters: { ...evidence.counters } })),
     operations: { invoked, ok, failed, unanswered: invoked - ok - failed },
@@ -228,7 +231,8 @@ export const runCell = async (request: CellRequest): Promise<CellSummary> => {
     files: await listFiles(dir),
   };
   await writeJson(path.join(dir, "cell.json"), cell);
-  return summaryOf(cell, directory);
+  const { starved, worstWaitMs } = verdict;
+  return { cell: summaryOf(cell, directory), starved, worstWaitMs, peakMiB: trail.memoryMiB };
 };
 
 /** What a run keeps of a cell. */
@@ -241,5 +245,7 @@ export const summaryOf = (cell: Cell, directory: string): CellSummary => ({
   findings: cell.findings.map(finding => ({ oracle: finding.oracle, class: finding.class, title: finding.title })),
   phases: cell.phases,
   durationMs: cell.durationMs,
+  ...(cell.lab === undefined ? {} : { lab: cell.lab }),
+  ...(cell.attempt === undefined ? {} : { attempt: cell.attempt }),
   directory,
 });

@@ -5,10 +5,9 @@ import { sleep } from "../core/clock.ts";
 import { Scope } from "../core/scope.ts";
 import { readHistory } from "../history/reader.ts";
 import { openHistory } from "../history/writer.ts";
-import { bootLab } from "../lab/lab.ts";
 import { script } from "../lab/node.ts";
 import { judge } from "../oracle/judge.ts";
-import { prepareBench } from "../scenario/bench.ts";
+import { openBench } from "../scenario/bench.ts";
 import { type LabFixture, labFixture, testScenario } from "../testing/lab-fixture.ts";
 
 /** A mapped device that is suspended answers nobody: I/O hangs, and the kernel's own watch on blocked tasks says so. */
@@ -26,25 +25,30 @@ describe("hang and kernel log in a real lab", () => {
     const about = { run: "test", scenario: "test/hang", kernel: fixture.kernel.name, seed: 1 };
     const history = await openHistory(path.join(dir, "history.ndjson"), about);
     const scope = new Scope(() => undefined);
-    const request = {
-      host: fixture.host,
-      run: "test",
+    const scenario = testScenario("hang", () => Promise.resolve());
+    const bay = await fixture.bays.take();
+    const ready = await fixture.labs.ready({
+      bay,
       kernel: fixture.kernel,
-      backingMiB: 64,
+      scenario,
+      backingMiB: scenario.lab.lunMiB,
       sink: history,
       artefacts: dir,
       timeoutScale: 1,
       signal,
+      phase: (_, work) => work(),
       onCleanupFailure: () => undefined,
-    };
-    const lab = await bootLab(request);
+    });
+    const { lab, configured } = ready;
     try {
-      const bench = await prepareBench({
+      const identity = "hang";
+      const bench = await openBench({
         lab,
-        scenario: testScenario("hang", () => Promise.resolve()),
+        configured,
+        scenario,
         seed: 1,
         sink: history,
-        identity: "hang",
+        identity,
         scale: 1,
         signal,
         scope,
@@ -68,6 +72,7 @@ describe("hang and kernel log in a real lab", () => {
     } finally {
       await scope.close();
       await lab[Symbol.asyncDispose]();
+      await bay[Symbol.asyncDispose]();
       await history.close();
     }
     const verdict = judge(await readHistory(history.file));

@@ -8,7 +8,7 @@ import { guestRoot } from "../image/guest-root.ts";
 import { nodeImage } from "../image/node-image.ts";
 import { chooseAccelerator } from "../lab/accelerator.ts";
 import { ensureDocker } from "../lab/docker.ts";
-import type { LabHost } from "../lab/request.ts";
+import type { LabHost } from "../lab/host.ts";
 import type { Machine } from "../results/schema.ts";
 
 /** Fails with one clear message where the machine cannot carry a lab at all. */

@@ -45,6 +45,63 @@ describe("a cell that stopped", () => {
 });
 
 test("a cell that ran to its end is judged as it is", () => {
-  expect(judgeCell(fine())).toEqual({ findings: [], status: "PASS" });
+  expect(judgeCell(fine())).toEqual({ findings: [], status: "PASS", starved: false, worstWaitMs: 0 });
   expect(judgeCell(hung()).status).toBe("FAIL");
+});
+
+describe("a cell whose lab waited for a CPU", () => {
+  const waited = (waitMs: number, builder = cell()) =>
+    builder
+      .phase("timeline", 0.5, 50)
+      .phase("heal", 50, 51)
+      .write(2, { at: 3, sectors: 8 })
+      .console("initiator", 20, "[   20.000001] Kernel panic - not syncing: x")
+      .add({ t: 5e9, kind: "load", node: "initiator", windowMs: 1000, waitMs })
+      .note(60)
+      .build();
+  const reason =
+    "starved: the initiator waited 812 ms of 1000 for a CPU of this machine; run again when the machine has less to do.";
+
+  test("for too long is an error, whatever was found", () => {
+    expect(judgeCell(waited(812))).toEqual({ findings: [], status: "ERROR", reason, starved: true, worstWaitMs: 812 });
+  });
+
+  test("not for too long fails by what was found", () => {
+    const { status, findings, ...rest } = judgeCell(waited(699));
+    expect({ status, oracles: findings.map(({ oracle }) => oracle) }).toEqual({
+      status: "FAIL",
+      oracles: ["kernel-log", "hang"],
+    });
+    expect(rest).toMatchObject({ starved: false, worstWaitMs: 699 });
+  });
+
+  test("and passes where nothing was found", () => {
+    const builder = cell()
+      .phase("timeline", 0.5, 9)
+      .readBack(10, 8, [written(1, 0, 8)])
+      .add({ t: 5e9, kind: "load", node: "target", windowMs: 100, waitMs: 60 });
+    expect(judgeCell(builder.build())).toEqual({ findings: [], status: "PASS", starved: false, worstWaitMs: 60 });
+  });
+
+  test("and which stopped is starved first: that is most likely why it stopped", () => {
+    for (const error of [unanswered, other]) {
+      expect(judgeCell(waited(812), { error })).toMatchObject({
+        findings: [],
+        status: "ERROR",
+        reason: `${reason} ${error.message}`,
+        starved: true,
+      });
+    }
+  });
+
+  test("and which the machine stopped is a miss: running it again would not help", () => {
+    const full = new RigError("RIG_NO_SPACE", "No space left.", { blame: "environment" });
+    expect(judgeCell(waited(812), { error: full })).toEqual({
+      findings: [],
+      status: "MISS",
+      reason: `No space left. ${reason}`,
+      starved: false,
+      worstWaitMs: 812,
+    });
+  });
 });

@@ -1,23 +1,55 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { type Log, silentLog } from "../core/log.ts";
 import type { Status } from "../core/names.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { LabHost } from "../lab/request.ts";
+import type { LabHost } from "../lab/host.ts";
 import { type CellSummary, type Run, runSchema } from "../results/schema.ts";
 import type { Scenario } from "../scenario/scenario.ts";
-import { temporaryDirectory } from "../testing/bench-dir.ts";
-import type { CellRequest } from "./cell.ts";
+import { ownCache, temporaryDirectory } from "../testing/bench-dir.ts";
+import { type CellRequest, cellDirectory } from "./cell.ts";
+import type { CellOutcome } from "./cells.ts";
+import { rememberDurations } from "./durations.ts";
 import { type RunRequest, runAll } from "./run.ts";
 
 /** Stands in for the lab: what each cell comes to. */
 const cells = vi.hoisted(() => ({
-  run: (request: CellRequest): Promise<CellSummary> => Promise.reject(new Error(`unset: ${request.seed}`)),
+  run: (request: CellRequest): Promise<CellOutcome> => Promise.reject(new Error(`unset: ${request.seed}`)),
 }));
+const machine = vi.hoisted(() => ({ memoryMiB: 1 }));
 const report = vi.hoisted(() => ({ write: (): Promise<{ file: string }> => Promise.resolve({ file: "index.html" }) }));
 
-vi.mock("./cell.ts", () => ({ runCell: (request: CellRequest) => cells.run(request) }));
+/** What became of the bays, and what the labs were asked to be. */
+const places = vi.hoisted(() => ({ told: [] as string[], snapshots: undefined as boolean | undefined }));
+
+vi.mock("./cell.ts", async original => ({
+  ...(await original<typeof import("./cell.ts")>()),
+  runCell: (request: CellRequest) => cells.run(request),
+}));
+vi.mock("./bays.ts", () => ({
+  Bays: class {
+    #made = 0;
+    take(): Promise<{ id: string }> {
+      const id = `bay ${++this.#made}`;
+      places.told.push(`take ${id}`);
+      return Promise.resolve({ id });
+    }
+    give({ id }: { id: string }): Promise<void> {
+      places.told.push(`give ${id}`);
+      return Promise.resolve();
+    }
+    [Symbol.asyncDispose](): Promise<void> {
+      places.told.push("close");
+      return Promise.resolve();
+    }
+  },
+}));
+vi.mock("./labs.ts", () => ({
+  Labs: vi.fn(function labs(options: { snapshots: boolean }) {
+    places.snapshots = options.snapshots;
+  }),
+}));
 vi.mock("../report/html.ts", () => ({ writeHtmlReport: () => report.write() }));
 vi.mock("./host.ts", () => ({
   machineFacts: () =>
@@ -27,7 +59,7 @@ vi.mock("./host.ts", () => ({
       kernel: "k",
       cpus: 2,
       cpuModel: "m",
-      memoryMiB: 1,
+      memoryMiB: machine.memoryMiB,
       accelerator: "tcg",
       acceleratorWhy: "w",
       docker: "d",
@@ -40,22 +72,33 @@ const kernel = (name: string): Kernel =>
 const scenario = (name: string): Scenario =>
   ({ name, title: `about ${name}`, about: [], healthy: "All is well." }) as unknown as Scenario;
 
-const summary = ({ scenario: { name }, kernel: { name: of }, seed }: CellRequest, status: Status): CellSummary => ({
-  scenario: name,
-  kernel: of,
-  seed,
-  status,
-  ...(status === "ERROR" ? { reason: "ssh is gone\nand more" } : {}),
-  findings: status === "FAIL" ? [{ oracle: "integrity", class: "stale", title: "older data over newer" }] : [],
-  phases: [],
-  durationMs: 1234,
-  directory: "cells/x",
-});
+const CELL = { seed: 1, attempt: 1 } as CellRequest;
+
+const outcome = (
+  { scenario: { name }, kernel: { name: of }, seed, attempt }: CellRequest,
+  status: Status,
+  more: Partial<CellOutcome> = {},
+): CellOutcome => {
+  const cell: CellSummary = {
+    scenario: name,
+    kernel: of,
+    seed,
+    status,
+    ...(status === "ERROR" ? { reason: "ssh is gone\nand more" } : {}),
+    findings: status === "FAIL" ? [{ oracle: "integrity", class: "stale", title: "older data over newer" }] : [],
+    phases: [],
+    durationMs: 1234,
+    attempt,
+    directory: cellDirectory(name, of, seed),
+  };
+  return { cell, starved: false, worstWaitMs: 0, peakMiB: undefined, ...more };
+};
 
 const setUp = async (more: Partial<RunRequest> = {}) => {
   const said: string[] = [];
   const log: Log = { ...silentLog, say: text => void said.push(text) };
   const out = await temporaryDirectory();
+  await ownCache();
   const abort = new AbortController();
   const request: RunRequest = {
     id: "run-1",
@@ -67,6 +110,8 @@ const setUp = async (more: Partial<RunRequest> = {}) => {
     out,
     timeoutScale: 1,
     keepLab: false,
+    jobs: 1,
+    snapshots: true,
     log,
     signal: abort.signal,
     ...more,
@@ -79,10 +124,12 @@ const setUp = async (more: Partial<RunRequest> = {}) => {
 const order: string[] = [];
 beforeEach(() => {
   order.length = 0;
+  places.told.length = 0;
+  machine.memoryMiB = 1;
   report.write = () => Promise.resolve({ file: "index.html" });
   cells.run = request => {
     order.push(`${request.scenario.name} ${request.kernel.name} ${request.seed}`);
-    return Promise.resolve(summary(request, request.kernel.name === "base" ? "FAIL" : "PASS"));
+    return Promise.resolve(outcome(request, request.kernel.name === "base" ? "FAIL" : "PASS"));
   };
 });
 
@@ -131,11 +178,121 @@ describe("a run", () => {
   });
 
   test("with an error in a cell goes on, and is no success", async () => {
-    cells.run = request => Promise.resolve(summary(request, "ERROR"));
+    cells.run = request => Promise.resolve(outcome(request, "ERROR"));
     const { request, said } = await setUp({ kernels: [kernel("base")] });
     const { run } = await runAll(request);
     expect(run.exitStatus).toBe(3);
     expect(said).toContain("1/4  ERROR g/one  base  seed 1  1.2 s  ssh is gone");
+  });
+
+  test("stores its cells as they were planned, in whatever order they ended", async () => {
+    const { request } = await setUp({ seeds: [1] });
+    await rememberDurations([
+      { ...outcome({ ...CELL, scenario: scenario("g/one"), kernel: kernel("base") }, "PASS").cell, durationMs: 1 },
+      { ...outcome({ ...CELL, scenario: scenario("g/one"), kernel: kernel("head") }, "PASS").cell, durationMs: 1 },
+    ]);
+    const { run } = await runAll(request);
+    expect(order).toEqual(["g/two base 1", "g/two head 1", "g/one base 1", "g/one head 1"]);
+    expect(run.cells.map(cell => `${cell.scenario} ${cell.kernel}`)).toEqual([
+      "g/one base",
+      "g/one head",
+      "g/two base",
+      "g/two head",
+    ]);
+  });
+
+  test("orders the next run by how long its cells took", async () => {
+    const { request } = await setUp({ seeds: [1], kernels: [kernel("base")] });
+    cells.run = one => {
+      const { cell, ...rest } = outcome(one, "PASS");
+      order.push(one.scenario.name);
+      return Promise.resolve({ ...rest, cell: { ...cell, durationMs: one.scenario.name === "g/two" ? 90 : 10 } });
+    };
+    await runAll(request);
+    await runAll({ ...request, id: "run-2" });
+    expect(order).toEqual(["g/one", "g/two", "g/two", "g/one"]);
+  });
+
+  test("tells how many labs ran at once", async () => {
+    machine.memoryMiB = 65_536;
+    const { request } = await setUp({ jobs: 3 });
+    const gate = Promise.withResolvers<undefined>();
+    let running = 0;
+    cells.run = async one => {
+      if (++running === 3) gate.resolve(undefined);
+      await gate.promise;
+      return outcome(one, "PASS");
+    };
+    const { run } = await runAll(request);
+    expect(run.jobs).toEqual({ asked: 3, most: 3 });
+  });
+
+  test("says of a starved cell that it runs again, and keeps what it found", async () => {
+    const { request, said, stored } = await setUp({ seeds: [1], kernels: [kernel("base")] });
+    cells.run = async one => {
+      order.push(`${one.scenario.name} ${one.attempt}`);
+      await mkdir(path.join(one.out, cellDirectory(one.scenario.name, "base", 1)), { recursive: true });
+      const starved = one.scenario.name === "g/one" && one.attempt === 1;
+      return outcome(one, starved ? "ERROR" : "PASS", { starved });
+    };
+    const { run } = await runAll(request);
+    expect(order).toEqual(["g/one 1", "g/two 1", "g/one 2"]);
+    expect(await stored()).toEqual(run);
+    expect(run.starved).toEqual([
+      {
+        scenario: "g/one",
+        kernel: "base",
+        seed: 1,
+        attempt: 1,
+        reason: "ssh is gone\nand more",
+        directory: "cells/g/one/base/1-starved-1",
+      },
+    ]);
+    expect(run.cells).toMatchObject([{ scenario: "g/one", status: "PASS", attempt: 2 }, { scenario: "g/two" }]);
+    expect(run).toMatchObject({ complete: true, exitStatus: 0 });
+    expect(said).toContain("      again g/one  base  seed 1  ssh is gone");
+  });
+});
+
+describe("the bays of a run", () => {
+  test("are each given back when the lab is gone from it, and closed at the end", async () => {
+    const { request } = await setUp({ seeds: [1], scenarios: [scenario("g/one")] });
+    cells.run = one => {
+      const removal = new Promise(setImmediate).then(() => void places.told.push(`${one.kernel.name} is gone`));
+      one.onRemoval(removal);
+      places.told.push(`${one.kernel.name} in ${one.bay.id}`);
+      return Promise.resolve(outcome(one, "PASS"));
+    };
+    await runAll(request);
+    expect(places.told).toEqual([
+      ...["take bay 1", "base in bay 1", "base is gone", "give bay 1"],
+      ...["take bay 2", "head in bay 2", "head is gone", "give bay 2"],
+      "close",
+    ]);
+  });
+
+  test("are given back and closed after an error too", async () => {
+    const { request } = await setUp();
+    cells.run = () => Promise.reject(new Error("the disk is full"));
+    await expect(runAll(request)).rejects.toThrow("the disk is full");
+    expect(places.told).toEqual(["take bay 1", "give bay 1", "close"]);
+  });
+
+  test("keep the lab of the last cell of the plan, where that is asked for", async () => {
+    const kept: string[] = [];
+    cells.run = one => {
+      if (one.keepLab) kept.push(`${one.scenario.name} ${one.kernel.name} ${one.seed}`);
+      return Promise.resolve(outcome(one, "PASS"));
+    };
+    const { request } = await setUp({ keepLab: true });
+    await runAll(request);
+    expect(kept).toEqual(["g/two head 2"]);
+  });
+
+  test.each([true, false])("have labs from snapshots: %s", async snapshots => {
+    const { request } = await setUp({ snapshots });
+    await runAll(request);
+    expect(places.snapshots).toBe(snapshots);
   });
 });
 

@@ -1,25 +1,33 @@
 /**
- * A run: cells of scenarios, kernels and seeds, one after another, with base and head of a seed next to each other so
- * that the machine's mood falls on both. After every cell run.json is written again: a run that is killed keeps what it has.
+ * A run: cells of scenarios, kernels and seeds, with base and head of a seed next to each other so that the machine's mood
+ * falls on both. As cells end run.json is written again: a run that is killed keeps what it has.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { monotonicMs, wallClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { run as runCommand } from "../core/exec.ts";
+import { latest } from "../core/latest.ts";
 import type { Log } from "../core/log.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { LabHost } from "../lab/request.ts";
+import type { LabHost } from "../lab/host.ts";
 import { writeHtmlReport } from "../report/html.ts";
 import { makeRunDirectory } from "../results/directory.ts";
-import { type CellSummary, type Comparison, RESULTS_VERSION, type Run } from "../results/schema.ts";
+import { type CellSummary, type Comparison, RESULTS_VERSION, type Run, type Starved } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 import { compare, sideOf } from "../verdict/compare.ts";
 import { runVerdict } from "../verdict/run-verdict.ts";
+import { Admission } from "./admission.ts";
+import { Bays } from "./bays.ts";
 import { runCell } from "./cell.ts";
+import { type CellOutcome, runCells } from "./cells.ts";
+import { knownDurations, rememberDurations } from "./durations.ts";
 import { machineFacts } from "./host.ts";
+import { Labs } from "./labs.ts";
+import { MachineLoad } from "./machine-load.ts";
+import { orderCells } from "./schedule.ts";
 
 export interface RunRequest {
   readonly id: string;
@@ -32,6 +40,10 @@ export interface RunRequest {
   readonly out: string;
   readonly timeoutScale: number;
   readonly keepLab: boolean;
+  /** How many labs run side by side. */
+  readonly jobs: "auto" | number;
+  /** Whether labs start from snapshots where that is possible. */
+  readonly snapshots: boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -52,15 +64,21 @@ const versionOfTool = async (): Promise<Run["tool"]> => {
   return git?.exitCode === 0 ? { ...tool, commit: git.stdout.trim() } : tool;
 };
 
+/** A cell that is to run, under its names. */
 interface Plan {
-  readonly scenario: Scenario;
-  readonly kernel: Kernel;
+  readonly scenario: string;
+  readonly kernel: string;
   readonly seed: number;
+  readonly what: { readonly scenario: Scenario; readonly kernel: Kernel };
 }
 
 /** Every cell, scenario by scenario, and within one seed by seed with all kernels. */
 const planOf = ({ scenarios, kernels, seeds }: RunRequest): readonly Plan[] =>
-  scenarios.flatMap(scenario => seeds.flatMap(seed => kernels.map(kernel => ({ scenario, kernel, seed }))));
+  scenarios.flatMap(scenario =>
+    seeds.flatMap(seed =>
+      kernels.map(kernel => ({ scenario: scenario.name, kernel: kernel.name, seed, what: { scenario, kernel } })),
+    ),
+  );
 
 const comparisonsOf = ({ scenarios, kernels }: RunRequest, cells: readonly CellSummary[]): Comparison[] => {
   const [base, head] = kernels;
@@ -90,6 +108,9 @@ const sayCell = (log: Log, cell: CellSummary, number: number, total: number): vo
   );
 };
 
+/** While cells end quickly, run.json is written no more often than this. */
+const WRITE_MS = 500;
+
 /** Runs all cells, writes the results and the report, and says the verdict. */
 export const runAll = async (request: RunRequest): Promise<RunResult> => {
   const { host, log, signal, kernels, scenarios } = request;
@@ -102,10 +123,12 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
   log.say(
     `Run ${request.id}: ${plan.length} cells, ${kernels.map(kernel => `${kernel.name} (${kernel.identity.packageVersion ?? kernel.identity.release})`).join(" against ")}, ${machine.accelerator}.`,
   );
-  const cells: CellSummary[] = [];
-  // A cell's lab may still be going while the next one boots; nothing is left when the run is over, however it ends.
-  let removal = Promise.resolve();
+  const results = new Map<Plan, CellSummary>();
+  const starved: Starved[] = [];
+  let most = 0;
   const snapshot = (complete: boolean): Run => {
+    // In the order of the plan, whatever the order in which they ended.
+    const cells = plan.flatMap(item => results.get(item) ?? []);
     const comparison = comparisonsOf(request, cells);
     const { words, exitStatus } = runVerdict({ cells, comparison, complete });
     return {
@@ -118,7 +141,9 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
       machine,
       kernels: kernels.map(kernel => kernel.identity),
       scenarios: scenarios.map(({ name, title, about, healthy }) => ({ name, title, about, healthy })),
-      cells: [...cells],
+      cells,
+      jobs: { asked: request.jobs, most },
+      ...(starved.length === 0 ? {} : { starved: [...starved] }),
       comparison,
       verdict: words,
       complete,
@@ -130,46 +155,102 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
     await writeJson(path.join(directory, "run.json"), run);
     return run;
   };
+  const keep = latest(() => write(false), WRITE_MS);
+  const bays = new Bays(
+    {
+      host,
+      run: request.id,
+      out: directory,
+      timeoutScale: request.timeoutScale,
+      signal,
+      onCleanupFailure: what => log.say(`clean-up: ${what}`, "warn"),
+    },
+    log,
+  );
+  const labs = new Labs({ log, snapshots: request.snapshots });
+  const phases = new Map<Plan, string>();
+  const showStatus = () => {
+    const now = [...phases].map(([item, phase]) => `${item.kernel} ${item.seed} ${phase}`);
+    log.status(now.length === 0 ? "" : `${results.size}/${plan.length} done, ${now.length} running: ${now.join(", ")}`);
+  };
+
+  /** Runs one cell in a bay, which is given back when the lab is gone from it. */
+  const one = async (item: Plan, attempt: number, stop: AbortSignal): Promise<CellOutcome> => {
+    phases.set(item, "waiting for a bay");
+    try {
+      const bay = await bays.take();
+      let removal = Promise.resolve();
+      try {
+        return await runCell({
+          ...item.what,
+          run: request.id,
+          bay,
+          labs,
+          seed: item.seed,
+          attempt,
+          out: directory,
+          timeoutScale: request.timeoutScale,
+          keepLab: request.keepLab && item === plan.at(-1),
+          signal: stop,
+          onRemoval: next => {
+            removal = next;
+          },
+          onPhase: name => {
+            phases.set(item, name);
+            showStatus();
+          },
+          onNote: text => log.say(text, "warn"),
+        });
+      } finally {
+        await removal;
+        await bays.give(bay);
+      }
+    } finally {
+      phases.delete(item);
+      showStatus();
+    }
+  };
+
   try {
     await write(false);
-    for (const [index, { scenario, kernel, seed }] of plan.entries()) {
-      signal.throwIfAborted();
-      const where = `${index + 1}/${plan.length}  ${scenario.name}  ${kernel.name}  seed ${seed}`;
-      const cell = await runCell({
-        run: request.id,
-        host,
-        scenario,
-        kernel,
-        seed,
-        out: directory,
-        timeoutScale: request.timeoutScale,
-        keepLab: request.keepLab && index === plan.length - 1,
-        signal,
-        onRemoval: next => {
-          removal = Promise.all([removal, next]).then(() => undefined);
-        },
-        onPhase: name => log.status(`${where}: ${name}`),
-        onNote: text => log.say(text, "warn"),
-      });
-      cells.push(cell);
-      log.status("");
-      sayCell(log, cell, index + 1, plan.length);
-      await write(false);
-    }
+    await runCells({
+      cells: orderCells(plan, await knownDurations()),
+      admission: new Admission({ mode: request.jobs, cores: machine.cpus, memoryMiB: machine.memoryMiB }),
+      load: new MachineLoad(),
+      directory,
+      signal,
+      run: one,
+      onStart: running => {
+        most = Math.max(most, running);
+      },
+      onEnd: (item, { cell }) => {
+        results.set(item, cell);
+        sayCell(log, cell, results.size, plan.length);
+        keep.soon();
+      },
+      onStarved: one => {
+        starved.push(one);
+        log.say(`      again ${one.scenario}  ${one.kernel}  seed ${one.seed}  ${short(one.reason)}`, "warn");
+      },
+    });
+    await keep.done();
   } catch (error) {
     log.status("");
+    await keep.done().catch(() => undefined);
     const run = await write(false).catch(() => undefined);
-    if (run !== undefined && cells.length > 0) {
+    if (run !== undefined && results.size > 0) {
       const report = await writeHtmlReport(directory).catch(() => undefined);
       log.say(
-        `Stopped after ${cells.length} of ${plan.length} cells; their results are kept in ${directory}${report === undefined ? "" : ", the report too"}.`,
+        `Stopped after ${results.size} of ${plan.length} cells; their results are kept in ${directory}${report === undefined ? "" : ", the report too"}.`,
         "warn",
       );
     }
     throw error;
   } finally {
-    await removal;
+    log.status("");
+    await bays[Symbol.asyncDispose]();
   }
+  await rememberDurations([...results.values()]);
   const run = await write(true);
   let report: string | undefined;
   try {

@@ -1,12 +1,14 @@
 /** Turns a booted lab into one that a timeline can work on: target, sessions, multipath, NBD, ledger, watch. */
+import { z } from "zod";
+import { RigError } from "../core/errors.ts";
 import { PATH_NAMES } from "../core/names.ts";
 import type { Scope } from "../core/scope.ts";
 import { FaultDesk } from "../fault/fault.ts";
 import type { HistorySink } from "../history/event.ts";
-import { login, prepareInitiator } from "../iscsi/initiator.ts";
-import { createMultipath, MULTIPATH_NAME } from "../iscsi/multipath.ts";
-import { answerWithinMs } from "../iscsi/parameters.ts";
-import { startTarget } from "../iscsi/target.ts";
+import { INITIATOR_SCRIPTS, login, prepareInitiator } from "../iscsi/initiator.ts";
+import { MULTIPATH_NAME, multipathTable } from "../iscsi/multipath.ts";
+import { answerWithinMs, iscsidConf, shortestNoopMs } from "../iscsi/parameters.ts";
+import { startTarget, TARGET_SCRIPTS } from "../iscsi/target.ts";
 import { Watch } from "../iscsi/watch.ts";
 import type { Lab } from "../lab/lab.ts";
 import { type Node, script } from "../lab/node.ts";
@@ -19,21 +21,96 @@ import type { Scenario } from "./scenario.ts";
 const EXPORT = "rig";
 
 /**
- * $1 port, $2 export name, $3 device. Without a page cache: an answer means that the device under test answered. With the
- * two malloc settings every request has memory of its own, given back whole when it is answered: what a dead command still points to
- * is then what it was to write, not whatever the allocator put there next.
+ * $1 device, $2 its table, $3 port, $4 export name. The server has no page cache: an answer means that the device under test
+ * answered. With the two malloc settings every request has memory of its own, given back whole when it is answered: what a dead
+ * command still points to is then what it was to write, not whatever the allocator put there next.
  */
 const SERVE = `
-MALLOC_MMAP_THRESHOLD_=4096 MALLOC_TOP_PAD_=0 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$1" --export-name="$2" "$3"
+DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2"
+MALLOC_MMAP_THRESHOLD_=4096 MALLOC_TOP_PAD_=0 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$3" --export-name="$4" "/dev/mapper/$1"
 `;
 
-const serveDevice = async (node: Node, signal: AbortSignal): Promise<NbdClient> => {
-  await script(node, SERVE, [String(NBD_PORT), EXPORT, `/dev/mapper/${MULTIPATH_NAME}`], { signal });
-  return NbdClient.connect(node.address, NBD_PORT, EXPORT, 10_000, signal);
+/** What is known of a lab whose target, sessions and device are ready. It goes into a snapshot beside the guests' state. */
+export const configuredSchema = z.strictObject({
+  sessions: z.array(
+    z.strictObject({
+      path: z.enum(PATH_NAMES),
+      sid: z.string(),
+      disk: z.string(),
+      dev: z.string(),
+      sectors: z.number(),
+      values: z.record(z.string(), z.string()),
+    }),
+  ),
+  /** The target's parameters, as read back. */
+  target: z.record(z.string(), z.string()),
+});
+export type Configured = z.infer<typeof configuredSchema>;
+
+/** Everything by which two scenarios' labs may differ once they are configured. */
+export const setUpParts = ({ lab, timing, session }: Scenario): readonly string[] => [
+  JSON.stringify({ lab, timing, session }),
+  ...TARGET_SCRIPTS,
+  ...INITIATOR_SCRIPTS,
+  iscsidConf(timing, session),
+  multipathTable(PATH_NAMES.map((_, index) => ({ sectors: 1, dev: `8:${index}` }))),
+  SERVE,
+];
+
+type Step = <T>(text: string, work: Promise<T>) => Promise<T>;
+
+const stepOf =
+  (sink: HistorySink): Step =>
+  async (text, work) => {
+    sink.record({ kind: "step", text, edge: "begin" });
+    const result = await work;
+    sink.record({ kind: "step", text, edge: "end" });
+    return result;
+  };
+
+/**
+ * Sets up a lab while it boots: each node as soon as it is there, and what needs both when both are. `done` is everything that
+ * lies between a booted lab and one whose device can be opened.
+ */
+export const configureLab = (
+  scenario: Scenario,
+  sink: HistorySink,
+  signal: AbortSignal,
+): { onNode: (node: Node) => void; done: (lab: Lab) => Promise<Configured> } => {
+  const { timing, session } = scenario;
+  const step = stepOf(sink);
+  const target = Promise.withResolvers<Record<string, string>>();
+  const initiator = Promise.withResolvers<undefined>();
+  // Where the boot fails nobody asks for them.
+  for (const { promise } of [target, initiator]) promise.catch(() => undefined);
+  return {
+    onNode: node => {
+      if (node.name === "target")
+        step("set up the target", startTarget(node, timing, session, signal)).then(target.resolve, target.reject);
+      else
+        step("start iscsid", prepareInitiator(node, timing, session, signal)).then(
+          () => initiator.resolve(undefined),
+          initiator.reject,
+        );
+    },
+    done: async lab => {
+      const { initiator: node } = lab.nodes;
+      const [targetValues] = await Promise.all([target.promise, initiator.promise]);
+      const sessions = await step("log in over both paths", login(node, timing, session, signal));
+      // One command for both: every command that is started costs an emulated guest a tenth of a second.
+      const args = [MULTIPATH_NAME, multipathTable(sessions), String(NBD_PORT), EXPORT];
+      await step("join the paths by dm-multipath and serve the device by NBD", script(node, SERVE, args, { signal }));
+      return {
+        sessions: sessions.map(one => ({ ...one, values: { ...one.values } })),
+        target: targetValues,
+      };
+    },
+  };
 };
 
 export interface BenchRequest {
   readonly lab: Lab;
+  readonly configured: Configured;
   readonly scenario: Scenario;
   readonly seed: number;
   readonly sink: HistorySink;
@@ -44,41 +121,45 @@ export interface BenchRequest {
   readonly scope: Scope;
 }
 
-export interface ReadyBench extends Bench {
-  readonly target: Readonly<Record<string, string>>;
-}
-
-/** Everything that lies between a booted lab and the first step of a timeline. */
-export const prepareBench = async (request: BenchRequest): Promise<ReadyBench> => {
+/** Opens the device of a configured lab and begins to watch: all that a timeline needs. */
+export const openBench = async (request: BenchRequest): Promise<Bench> => {
   const { lab, scenario, sink, signal, scope } = request;
-  const { timing, session } = scenario;
+  const { sessions } = request.configured;
   const { target, initiator } = lab.nodes;
-  const step = async <T>(text: string, work: Promise<T>): Promise<T> => {
-    sink.record({ kind: "step", text, edge: "begin" });
-    const result = await work;
-    sink.record({ kind: "step", text, edge: "end" });
-    return result;
-  };
-  const [targetValues] = await Promise.all([
-    step("set up the target", startTarget(target, timing, session, signal)),
-    step("start iscsid", prepareInitiator(initiator, timing, session, signal)),
-  ]);
-  const sessions = await step("log in over both paths", login(initiator, timing, session, signal));
-  await step("join the paths by dm-multipath", createMultipath(initiator, sessions, signal));
+  const step = stepOf(sink);
   const devices = new Map(sessions.map(({ dev, path }) => [dev, path]));
-  const [nbd, watch] = await Promise.all([
-    step("serve the device by NBD", serveDevice(initiator, signal)),
-    step("watch sessions and sockets", Watch.start([initiator, target], devices, sink, signal)),
-  ]);
+  const watch = new Watch(sink, devices);
+  const connecting = NbdClient.connect(initiator.address, NBD_PORT, EXPORT, 10_000, signal);
+  // Registered before the watch can fail: a client that nobody closes keeps the process alive.
+  scope.defer("NBD client", async () => (await connecting.catch(() => undefined))?.[Symbol.asyncDispose]());
   scope.defer("watch", () => watch[Symbol.asyncDispose]());
+  const [nbd] = await Promise.all([
+    step("open the device by NBD", connecting),
+    step("watch sessions and sockets", watch.start([initiator, target], signal)),
+  ]);
   await watch.until(
     ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
     "both paths to be active in dm-multipath",
     10_000,
     signal,
   );
-  const limit = answerWithinMs(timing, request.scale);
-  sink.record({ kind: "limits", answerWithinMs: limit.ms, why: limit.why });
+  // The first look told all of them. A session that is lost before anything was broken would be taken for the kernel's doing.
+  const lost = [...watch.state.sessions.values()].filter(({ state }) => state !== "LOGGED_IN");
+  if (lost.length > 0 || watch.state.sessions.size !== sessions.length) {
+    const seen = lost.map(({ path, state }) => `that of path ${path} is ${state}`).join(", ");
+    throw new RigError(
+      "RIG_ISCSI_SETUP",
+      `Expected ${sessions.length} sessions that are logged in before the timeline begins; there are ${watch.state.sessions.size}${seen === "" ? "" : `, and ${seen}`}. Run it again when the machine has less to do.`,
+    );
+  }
+  const limit = answerWithinMs(scenario.timing, request.scale);
+  const noopMs = shortestNoopMs(scenario.timing);
+  sink.record({
+    kind: "limits",
+    answerWithinMs: limit.ms,
+    why: limit.why,
+    ...(noopMs === undefined ? {} : { noopMs }),
+  });
   const ledger = new Ledger({
     shape: scenario.ledger,
     nbd,
@@ -87,19 +168,8 @@ export const prepareBench = async (request: BenchRequest): Promise<ReadyBench> =
     identity: request.identity,
     signal,
   });
-  scope.defer("NBD client", () => ledger.close());
+  scope.defer("ledger", () => ledger.close());
   const desk = new FaultDesk(sink);
-  return {
-    lab,
-    watch,
-    ledger,
-    desk,
-    sink,
-    seed: request.seed,
-    answerWithinMs: limit.ms,
-    scale: request.scale,
-    signal,
-    sessions,
-    target: targetValues,
-  };
+  const { seed, scale } = request;
+  return { lab, watch, ledger, desk, sink, seed, answerWithinMs: limit.ms, scale, signal, sessions };
 };

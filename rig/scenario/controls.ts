@@ -72,10 +72,22 @@ export const recover = async ({ lab, watch, sessions, scale, signal }: Bench): P
   await watch.until(allActive, "every path to be active in dm-multipath", STEP_MS * scale, signal);
 };
 
+/** Waits until nothing sent earlier can still arrive over a path. */
+const untilQuiet = async ({ watch, scale, signal }: Bench, path: PathName): Promise<void> => {
+  await watch.until(state => isQuiet(state, path), `path ${path} to be quiet`, STEP_MS * scale, signal);
+  await sleep(EXECUTION_MS * scale, signal);
+};
+
+/** Waits until the lab is as it was before the first fault: sessions, paths, and nothing under way that was sent earlier. */
+export const settle = async (bench: Bench): Promise<void> => {
+  await recover(bench);
+  await Promise.all(PATH_NAMES.map(path => untilQuiet(bench, path)));
+};
+
 type Step = <T>(text: string, work: () => Promise<T>) => Promise<T>;
 
 const pathControl = (bench: Bench, step: Step, path: PathName): PathControl => {
-  const { lab, watch, desk, signal } = bench;
+  const { lab, desk } = bench;
   let drops = 0;
   let active: PathDrop | undefined;
   return {
@@ -93,11 +105,7 @@ const pathControl = (bench: Bench, step: Step, path: PathName): PathControl => {
         if (active !== undefined) await desk.heal(active);
         active = undefined;
       }),
-    quiet: () =>
-      step(`path ${path} is quiet`, async () => {
-        await watch.until(state => isQuiet(state, path), `path ${path} to be quiet`, STEP_MS * bench.scale, signal);
-        await sleep(EXECUTION_MS * bench.scale, signal);
-      }),
+    quiet: () => step(`path ${path} is quiet`, () => untilQuiet(bench, path)),
   };
 };
 
