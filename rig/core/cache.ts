@@ -34,7 +34,10 @@ export const contentKey = (...parts: readonly (string | Uint8Array)[]): string =
 /** SHA-256 of a file, in hex. */
 export const sha256File = async (file: string): Promise<string> => {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
+  // The buffers are of the stream's making: large ones for large files only.
+  const { size } = await stat(file);
+  const highWaterMark = Math.min(1 << 20, Math.max(1 << 14, size));
+  for await (const chunk of createReadStream(file, { highWaterMark })) hash.update(chunk as Uint8Array);
   return hash.digest("hex");
 };
 
@@ -137,10 +140,14 @@ export const trimCache = async (kind: string, maxMiB: number, keep: string): Pro
       continue;
     }
     try {
-      const used = (await stat(path.join(parent, key, MANIFEST))).mtimeMs;
+      // One without a manifest is of no use to anybody, and goes first.
+      const used = await stat(path.join(parent, key, MANIFEST)).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      );
       entries.push({ key, bytes: await diskBytes(path.join(parent, key)), used });
     } catch {
-      // Somebody else throws it away just now, or it is damaged: whoever asks for it will see.
+      // Somebody else throws it away just now.
     }
   }
   let left = entries.reduce((total, { bytes }) => total + bytes, 0);

@@ -39,7 +39,9 @@ export class IscsidKill implements Fault {
       this.#watch.iscsidStarts();
       await this.#node.agent.spawn([`/usr/sbin/${DAEMON}`]);
     }
-    await this.#watch.until(state => state.iscsid > 0, "iscsid to run again", 10_000);
+    // As many as there were: the first process that is seen ends at once, when it has put itself into the background.
+    const processes = Math.max(1, this.#killed);
+    await this.#watch.until(state => state.iscsid >= processes, "iscsid to run again", 10_000);
     this.#running = true;
     return "iscsid was started";
   }

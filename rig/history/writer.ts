@@ -7,11 +7,13 @@
  * reader that follows.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { monotonicNs, wallClock } from "../core/clock.ts";
+import { monotonicNs, sleep, wallClock } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
 import { cleanLine } from "../core/untrusted.ts";
 import type { Header, HistoryEvent, HistorySink, Unstamped } from "./event.ts";
 
+/** Events that come within this time are written together. */
+const BATCH_MS = 20;
 /** The longest console line that is kept, in characters. */
 export const CONSOLE_CHARS = 1000;
 /** The longest other text that is kept, in characters. */
@@ -62,6 +64,7 @@ class FileHistory implements HistoryWriter {
   #writing: Promise<void> | undefined;
   #failure: RigError | undefined;
   #closing: Promise<void> | undefined;
+  readonly #hurry = new AbortController();
 
   constructor(file: string, handle: FileHandle, startNs: bigint) {
     this.file = file;
@@ -84,6 +87,7 @@ class FileHistory implements HistoryWriter {
   async #drain(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
+        await sleep(BATCH_MS, this.#hurry.signal).catch(() => undefined);
         const batch = this.#queue;
         this.#queue = [];
         await this.#handle.appendFile(`${batch.join("\n")}\n`);
@@ -101,6 +105,7 @@ class FileHistory implements HistoryWriter {
   }
 
   async #finish(): Promise<void> {
+    this.#hurry.abort();
     await this.#writing;
     try {
       await this.#handle.close();

@@ -107,7 +107,8 @@ test("preparing hands over the name, the configuration and the portals", async (
     timing,
     parameters,
   );
-  const [name, conf, ...records] = seen.slice(-5);
+  const [name, conf, neighbours, ...records] = seen.slice(-6);
+  expect(neighbours).toContain("neigh replace 10.1.0.2 lladdr 52:54:00:00:01:02 dev eth1 nud reachable\n");
   expect(name).toBe("iqn.2026-01.org.iscsi-rig:initiator");
   expect(conf).toContain("node.session.timeo.replacement_timeout = 120\n");
   expect(records).toEqual(["iqn.2026-01.org.iscsi-rig:target", "10.1.0.2:3260", "10.2.0.2:3260"]);

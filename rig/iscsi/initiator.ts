@@ -5,20 +5,23 @@
 import { RigError } from "../core/errors.ts";
 import { PATH_NAMES, type PathName } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
-import { guestAddress, pathOfAddress } from "../lab/qemu-argv.ts";
+import { guestAddress, neighbours, pathOfAddress } from "../lab/qemu-argv.ts";
 import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
 import { INITIATOR_IQN, PORTAL_PORT, parsePairs, requireSame, TARGET_IQN } from "./target.ts";
 
-/** $1 initiator name, $2 iscsid.conf, $3 target, then portals; starts iscsid and makes the node records. Needs no target yet. */
+/**
+ * $1 initiator name, $2 iscsid.conf, $3 what `ip` is to learn of the target's hardware addresses, $4 target, then portals. Starts
+ * iscsid and makes the node records. Needs no target yet.
+ */
 const PREPARE = `
 mkdir -p /run/lock/iscsi /run/iscsi
 echo "InitiatorName=$1" > /etc/iscsi/initiatorname.iscsi
 printf %s "$2" > /etc/iscsi/iscsid.conf
 iscsid
-target=$3
-shift 3
-# iscsid looks after a new connection once, and then only a second later: let ARP be over by then.
-bash -c 'for portal in "$@"; do echo > /dev/udp/\${portal%:*}/9; done' bash "$@" &
+# iscsid looks after a new connection once, and then only a second later: let nobody have to ask for an address by then.
+printf %s "$3" | ip -batch - &
+target=$4
+shift 4
 for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal > /dev/null & done
 wait
 `;
@@ -82,7 +85,8 @@ export const prepareInitiator = async (
   session: SessionParameters,
   signal?: AbortSignal,
 ): Promise<void> => {
-  await script(node, PREPARE, [INITIATOR_IQN, iscsidConf(timing, session), TARGET_IQN, ...portals()], { signal });
+  const args = [INITIATOR_IQN, iscsidConf(timing, session), neighbours("target"), TARGET_IQN, ...portals()];
+  await script(node, PREPARE, args, { signal });
 };
 
 export const parseSessions = (text: string): readonly Session[] =>

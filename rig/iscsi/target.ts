@@ -5,18 +5,19 @@
 import { RigError } from "../core/errors.ts";
 import { PATH_NAMES } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
-import { guestAddress } from "../lab/qemu-argv.ts";
+import { guestAddress, neighbours } from "../lab/qemu-argv.ts";
 import type { SessionParameters, Timing } from "./parameters.ts";
 
 export const TARGET_IQN = "iqn.2026-01.org.iscsi-rig:target";
 export const INITIATOR_IQN = "iqn.2026-01.org.iscsi-rig:initiator";
 export const PORTAL_PORT = 3260;
 
-/** $1 target, $2 initiator, $3 portals, $4 NOP-In timer, then NAME=VALUE of TPG parameters. */
+/** $1 target, $2 initiator, $3 portals, $4 NOP-In timer, $5 hardware addresses for `ip`, then NAME=VALUE of TPG parameters. */
 const SETUP = `
 C=/sys/kernel/config/target
 target=$1 initiator=$2 portals=$3 nopin=$4
-shift 4
+printf %s "$5" | ip -batch - &
+shift 5
 # The first backstore makes the target look for every kind of backend; the one that is wanted is loaded already.
 read -r modprobe < /proc/sys/kernel/modprobe
 echo > /proc/sys/kernel/modprobe
@@ -41,6 +42,7 @@ for name in ImmediateData InitialR2T FirstBurstLength MaxBurstLength MaxRecvData
   read -r value < $T/param/$name && echo $name=$value
 done
 read -r value < $A/attrib/nopin_timeout && echo nopin_timeout=$value
+wait
 `;
 
 /** What makes a target what it is, for the key of a snapshot. */
@@ -90,7 +92,7 @@ export const startTarget = async (
   const result = await script(
     node,
     SETUP,
-    [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), ...pairs],
+    [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), neighbours("initiator"), ...pairs],
     { signal },
   );
   const seen = parsePairs(result.stdout);

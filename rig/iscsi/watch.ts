@@ -42,7 +42,7 @@ export interface WatchState {
   readonly iscsid: number;
 }
 
-const INTERVAL_MS = 40;
+const INTERVAL_MS = 50;
 
 /** A number that a guest printed; what is none counts as 0, so that no history holds what its readers refuse. */
 const countOf = (text: string): number => (/^\d{1,15}$/.test(text) ? Number(text) : 0);

@@ -92,6 +92,13 @@ const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
 export const guestMac = (node: NodeName, link: number): string =>
   `52:54:00:00:${hex2(link)}:${hex2(NODE_NUMBER[node])}`;
 
+/** What `ip -batch` takes to know a node's hardware addresses for now; like any that was learned, they age. */
+export const neighbours = (node: NodeName): string =>
+  PATH_NAMES.map(
+    path =>
+      `neigh replace ${guestAddress(node, path)} lladdr ${guestMac(node, PATH_NUMBER[path])} dev ${guestDevice(path)} nud reachable\n`,
+  ).join("");
+
 export const qemuArgv = (vm: MicroVm): readonly string[] => {
   const { node, places, memory } = vm;
   const inLab = (name: keyof typeof LAB_FILES) => `${places.lab}/${LAB_FILES[name]}`;

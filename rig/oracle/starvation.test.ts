@@ -44,25 +44,25 @@ test("a lab that never waited is not starved", () => {
 });
 
 describe("a node that waited", () => {
-  test("for seven tenths of a second is starved", () => {
+  test("for four fifths of a second is starved", () => {
     expect(judge(cell(...loads(20_000, spread(812))))).toEqual({
       starved:
         "starved: the initiator waited 812 ms of 1000 for a CPU of this machine; run again when the machine has less to do.",
       worstWaitMs: 812,
     });
-    expect(starved(...loads(20_000, spread(700)))).toContain("the initiator waited 700 ms of 1000");
-    expect(judge(cell(...loads(20_000, spread(699))))).toEqual({ starved: undefined, worstWaitMs: 699 });
+    expect(starved(...loads(20_000, spread(800)))).toContain("the initiator waited 800 ms of 1000");
+    expect(judge(cell(...loads(20_000, spread(799))))).toEqual({ starved: undefined, worstWaitMs: 799 });
   });
 
   test("and not the two together", () => {
-    const both = [...loads(20_000, spread(600)), ...loads(20_000, spread(610), "target")];
-    expect(judge(cell(...both))).toEqual({ starved: undefined, worstWaitMs: 610 });
-    expect(starved(...loads(20_000, spread(710), "target"))).toContain("the target waited 710 ms");
+    const both = [...loads(20_000, spread(700)), ...loads(20_000, spread(710), "target")];
+    expect(judge(cell(...both))).toEqual({ starved: undefined, worstWaitMs: 710 });
+    expect(starved(...loads(20_000, spread(810), "target"))).toContain("the target waited 810 ms");
   });
 
   test("within one second, not here and there", () => {
-    expect(starved(...loads(20_000, [...times(4, 99), ...times(7, 0), ...times(4, 99)]))).toBeUndefined();
-    expect(starved(...loads(20_000, [...times(4, 99), ...times(2, 0), ...times(4, 99)]))).toContain("792 ms of 1000");
+    expect(starved(...loads(20_000, [...times(5, 99), ...times(2, 0), ...times(5, 99)]))).toBeUndefined();
+    expect(starved(...loads(20_000, [...times(5, 99), 0, ...times(5, 99)]))).toContain("891 ms of 1000");
   });
 
   test("is found where windows do not fit into the second", () => {
@@ -80,11 +80,11 @@ describe("a node that waited", () => {
   });
 
   test("is judged by the shortest NOP timer", () => {
-    const most = loads(20_000, times(20, 75));
-    expect(judge(cell(limits(5000), ...most))).toEqual({ starved: undefined, worstWaitMs: 300 });
-    expect(starved(limits(2000), limits(5000), ...most)).toContain("1500 ms of 2000");
-    expect(starved(limits(5000), ...loads(20_000, times(40, 90)))).toContain("3600 ms of 5000");
-    expect(judge(cell(limits(), ...most)).worstWaitMs).toBe(750);
+    const most = loads(20_000, times(20, 85));
+    expect(judge(cell(limits(5000), ...most))).toEqual({ starved: undefined, worstWaitMs: 340 });
+    expect(starved(limits(2000), limits(5000), ...most)).toContain("1700 ms of 2000");
+    expect(starved(limits(5000), ...loads(20_000, times(45, 90)))).toContain("4050 ms of 5000");
+    expect(judge(cell(limits(), ...most)).worstWaitMs).toBe(850);
   });
 });
 
@@ -99,6 +99,24 @@ describe("only what is judged counts:", () => {
     ["collecting does not", 45_100, false],
   ])("%s", (_name, t, counts) => {
     expect(starved(...heavy(t)) !== undefined).toBe(counts);
+  });
+
+  test("the opening does, where it is a phase of its own", () => {
+    const opened = (...events: HistoryEvent[]) =>
+      judge(
+        new HistoryBuilder()
+          .phase("set-up", 1, 8)
+          .phase("open", 8, 10)
+          .add(session(5000, "LOGGED_IN"), ...events),
+      );
+    const some = loads(8600, times(5, 60));
+    for (const events of [heavy(8900), [...some, late(9000, 500)], [...some, session(9000, "FAILED")]]) {
+      expect(starved(...events)).toBeUndefined();
+      expect(opened(...events).starved).toBeDefined();
+    }
+    const whole = (t: number) => judge(cell(...heavy(t)).phase("open", 8, 10)).starved;
+    expect([7000, 8900, 20_000, 45_100].map(t => whole(t) !== undefined)).toEqual([false, true, true, false]);
+    expect(opened(load(8050, 80))).toEqual({ starved: undefined, worstWaitMs: 40 });
   });
 
   test("of a window on the border, its part", () => {
@@ -128,29 +146,30 @@ describe("only what is judged counts:", () => {
   });
 
   test("late guests and lost sessions outside of it are no sign", () => {
-    const waits = (t: number) => loads(t, times(3, 60));
-    expect(starved(...waits(45_000), late(45_200, 300))).toBeUndefined();
+    const waits = (t: number) => loads(t, times(5, 90));
+    expect(starved(...waits(44_800), late(45_000, 500))).toBeDefined();
+    expect(starved(...waits(44_800), late(45_200, 500))).toBeUndefined();
     expect(starved(...waits(44_500), session(45_200, "FAILED"))).toBeUndefined();
   });
 });
 
 describe("a guest that woke up late", () => {
   test("is starved if the host let it wait for half of that", () => {
-    expect(starved(...loads(20_000, [50, 50, 50]), late(20_200, 300))).toBe(
-      "starved: the initiator woke up 300 ms late, and the initiator waited 150 ms of 300 for a CPU of this machine; run again when the machine has less to do.",
+    expect(starved(...loads(20_000, times(5, 50)), late(20_400, 500))).toBe(
+      "starved: the initiator woke up 500 ms late, and the initiator waited 250 ms of 500 for a CPU of this machine; run again when the machine has less to do.",
     );
   });
 
   test("is not if it was less late", () => {
-    expect(starved(...loads(20_000, [50, 50, 50]), late(20_200, 299))).toBeUndefined();
-    expect(starved(limits(2000), ...loads(20_000, [99, 99, 99]), late(20_200, 300))).toBeUndefined();
+    expect(starved(...loads(20_000, times(5, 60)), late(20_400, 499))).toBeUndefined();
+    expect(starved(limits(2000), ...loads(20_000, times(10, 99)), late(20_900, 999))).toBeUndefined();
   });
 
   test("is not if the host does not explain it: then its own kernel held it up", () => {
     expect(starved(late(20_200, 5000))).toBeUndefined();
-    expect(starved(...loads(20_000, [50, 50, 49]), late(20_200, 300))).toBeUndefined();
-    expect(starved(...loads(20_000, [90, 90, 90], "target"), late(20_200, 300))).toBeUndefined();
-    expect(starved(...loads(18_000, [90, 90, 90]), late(20_200, 300))).toBeUndefined();
+    expect(starved(...loads(20_000, [...times(4, 50), 49]), late(20_400, 500))).toBeUndefined();
+    expect(starved(...loads(20_000, times(5, 90), "target"), late(20_400, 500))).toBeUndefined();
+    expect(starved(...loads(18_000, times(5, 90)), late(20_400, 500))).toBeUndefined();
   });
 });
 
@@ -236,8 +255,8 @@ test("the greatest wait is the one that a sum over every single span finds", () 
       }
       const { starved: reason, worstWaitMs } = judge(cell(limits(noopMs), ...events));
       expect(Math.abs(worstWaitMs - (worst * 1000) / spanMs)).toBeLessThan(0.51);
-      if (worst < 0.7 * spanMs - 1e-6) expect(reason).toBeUndefined();
-      if (worst > 0.7 * spanMs + 1e-6) expect(reason).toContain(`of ${spanMs} for a CPU`);
+      if (worst < 0.8 * spanMs - 1e-6) expect(reason).toBeUndefined();
+      if (worst > 0.8 * spanMs + 1e-6) expect(reason).toContain(`of ${spanMs} for a CPU`);
     }),
     { numRuns: 200 },
   );

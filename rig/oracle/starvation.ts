@@ -16,10 +16,10 @@ import { eventsOf, type FaultSpan, faultsOf, phaseOf } from "../history/view.ts"
 
 /** S where no NOP timer is known. */
 const DEFAULT_SPAN_MS = 1000;
-/** A node that waited for this part of any S cannot be held to its timers: what takes it a tenth of S took it a third. */
-const WAITED = 0.7;
+/** A node that waited for this part of any S cannot be held to its timers: what takes it a tenth of S took it half. */
+const WAITED = 0.8;
 /** So late by its own clock is a guest that may have missed one, if the host explains at least half of it. */
-const LATE = 0.3;
+const LATE = 0.5;
 const EXPLAINED = 0.5;
 /** A session that fails on a healthy path is a missed NOP, if a node waited for this part of S in the two before. */
 const WAITED_BEFORE_LOSS = 0.15;

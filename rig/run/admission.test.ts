@@ -15,7 +15,7 @@ const ended = (cell: Partial<CellEnded> = {}): CellEnded => ({
   peakMiB: undefined,
   ...cell,
 });
-const STARVED = ended({ worstWaitMs: 700, starved: true });
+const STARVED = ended({ worstWaitMs: 800, starved: true });
 /** The limits after each of these cells. */
 const limits = (admission: Admission, ...cells: CellEnded[]): number[] =>
   cells.map(cell => {
@@ -25,62 +25,62 @@ const limits = (admission: Admission, ...cells: CellEnded[]): number[] =>
 const times = (n: number, cell: CellEnded): CellEnded[] => Array.from({ length: n }, () => cell);
 
 describe("left to itself", () => {
-  test("it begins with two labs a core", () => {
-    expect([start().limit, start({ cores: 8 }).limit, start({ cores: 0 }).limit]).toEqual([4, 16, 2]);
-    expect(start().why).toBe("2 for each core");
+  test("it begins with three labs a core", () => {
+    expect([start().limit, start({ cores: 8 }).limit, start({ cores: 0 }).limit]).toEqual([6, 24, 3]);
+    expect(start().why).toBe("3 for each core");
   });
 
   test("grows by one with each cell that did not wait, up to six a core", () => {
     const admission = start();
-    expect(limits(admission, ...times(10, ended({ worstWaitMs: 299 })))).toEqual([5, 6, 7, 8, 9, 10, 11, 12, 12, 12]);
+    expect(limits(admission, ...times(10, ended({ worstWaitMs: 499 })))).toEqual([7, 8, 9, 10, 11, 12, 12, 12, 12, 12]);
     expect(admission.why).toBe("the machine keeps up");
   });
 
-  test.each([300, 500])("stays where it is when a node waited %d ms", worstWaitMs => {
-    expect(limits(start(), ended({ worstWaitMs }))).toEqual([4]);
+  test.each([500, 700])("stays where it is when a node waited %d ms", worstWaitMs => {
+    expect(limits(start(), ended({ worstWaitMs }))).toEqual([6]);
   });
 
   test("goes down by one when a node waited longer, and by no more until the cells of that time have ended", () => {
     const admission = start();
-    expect(limits(admission, ...times(6, ended({ worstWaitMs: 501 })))).toEqual([3, 3, 3, 3, 2, 2]);
-    expect(admission.why).toBe("a node waited 501 ms of a second for a CPU");
+    expect(limits(admission, ...times(8, ended({ worstWaitMs: 701 })))).toEqual([5, 5, 5, 5, 5, 5, 4, 4]);
+    expect(admission.why).toBe("a node waited 701 ms of a second for a CPU");
   });
 
   test("does not grow on a busy machine, nor on one that was not measured", () => {
     const admission = start();
-    admission.machine({ busy: 0.92, availableMiB: 65_536, running: 4 });
-    expect(limits(admission, ended())).toEqual([4]);
-    admission.machine({ busy: 0.91, availableMiB: 65_536, running: 4 });
-    expect(limits(admission, ended())).toEqual([5]);
-    expect(limits(new Admission({ mode: "auto", cores: 2, memoryMiB: 65_536 }), ended())).toEqual([4]);
+    admission.machine({ busy: 0.92, availableMiB: 65_536, running: 6 });
+    expect(limits(admission, ended())).toEqual([6]);
+    admission.machine({ busy: 0.91, availableMiB: 65_536, running: 6 });
+    expect(limits(admission, ended())).toEqual([7]);
+    expect(limits(new Admission({ mode: "auto", cores: 2, memoryMiB: 65_536 }), ended())).toEqual([6]);
   });
 });
 
 describe("a starved cell", () => {
-  test("takes a quarter of the labs away, and one is left", () => {
+  test("leaves 85 of 100 labs, rounded down, and always one", () => {
     const admission = start({ cores: 4 });
-    expect(limits(admission, STARVED)).toEqual([6]);
-    expect(admission.why).toBe("a cell was starved of CPU beside 7 others");
-    expect(limits(start({ cores: 1 }), STARVED, STARVED, STARVED)).toEqual([1, 1, 1]);
+    expect(limits(admission, STARVED)).toEqual([10]);
+    expect(admission.why).toBe("a cell was starved of CPU beside 11 others");
+    expect(limits(start({ cores: 1 }), ...times(6, STARVED))).toEqual([2, 2, 2, 1, 1, 1]);
   });
 
   test("counts once: the others that ran beside it ran under the same load", () => {
     const admission = start({ cores: 4 });
-    expect(limits(admission, ...times(8, STARVED))).toEqual(times(8, STARVED).map(() => 6));
-    expect(limits(admission, STARVED)).toEqual([4]);
+    expect(limits(admission, ...times(12, STARVED))).toEqual(times(12, STARVED).map(() => 10));
+    expect(limits(admission, STARVED)).toEqual([8]);
   });
 
   test("keeps the limit down for the next twenty cells, and then it grows again", () => {
     const admission = start();
-    expect(limits(admission, STARVED, ...times(20, ended()))).toEqual(times(21, ended()).map(() => 3));
-    expect(limits(admission, ended(), ended())).toEqual([4, 5]);
+    expect(limits(admission, STARVED, ...times(20, ended()))).toEqual(times(21, ended()).map(() => 5));
+    expect(limits(admission, ended(), ended())).toEqual([6, 7]);
   });
 
   test("lets it come back up to that level meanwhile", () => {
-    const admission = start({ cores: 4 });
-    const calm = times(7, ended());
-    expect(limits(admission, STARVED, ...calm, ended({ worstWaitMs: 600 })).at(-1)).toBe(5);
-    expect(limits(admission, ...calm).at(-1)).toBe(6);
+    const admission = start({ cores: 3 });
+    const calm = times(8, ended());
+    expect(limits(admission, STARVED, ...calm, ended({ worstWaitMs: 800 })).at(-1)).toBe(6);
+    expect(limits(admission, ...calm).at(-1)).toBe(7);
   });
 });
 

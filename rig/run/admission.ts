@@ -1,9 +1,9 @@
 /**
  * How many labs may run side by side. More of them end a run sooner, until their guests get too little CPU and miss timers:
  * then cells are starved and have to run again, and worse, what is measured is the machine. How many that is depends on
- * the machine and on what runs, so it is found out on the way: up by one while cells end without having waited, down at
- * the first sign that they do. On two cores 8 labs run clean, of 12 a lab now and then loses a connection for want of CPU,
- * and of 16 nearly every one does.
+ * the machine and on what runs, so it is found out on the way: up by one while cells end without having waited much, down
+ * when they did. On two cores without KVM, seven labs waited for half a second in the worst second of theirs, and none was
+ * starved; of twelve a lab now and then loses a connection for want of CPU.
  *
  * Memory is no matter of trying: what runs out of it is killed. No more labs start than fit, whatever was asked for.
  */
@@ -32,7 +32,7 @@ export interface AdmissionOptions {
   readonly memoryMiB: number;
 }
 
-const LABS_A_CORE_FIRST = 2;
+const LABS_A_CORE_FIRST = 3;
 const LABS_A_CORE_MOST = 6;
 /** A lab's memory until one was measured. */
 const LAB_MIB = 400;
@@ -42,9 +42,11 @@ const RECENT_CELLS = 20;
 const FREE_MIB = 1024;
 const FREE_PART = 0.1;
 /** A wait below the first is no obstacle to one more lab; above the second one less is better. */
-const CALM_MS = 300;
-const CLOSE_MS = 500;
+const CALM_MS = 500;
+const CLOSE_MS = 700;
 const BUSY = 0.92;
+/** What is left of the limit when a cell was starved. */
+const AFTER_STARVED = 0.85;
 
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -101,7 +103,7 @@ export class Admission {
     }
     const { limit } = this;
     if (starved) {
-      this.#shrink(Math.floor(limit * 0.75), `a cell was starved of CPU beside ${limit - 1} others`);
+      this.#shrink(Math.floor(limit * AFTER_STARVED), `a cell was starved of CPU beside ${limit - 1} others`);
       this.#ceiling = { level: this.#level, cells: RECENT_CELLS };
     } else if (worstWaitMs > CLOSE_MS)
       this.#shrink(limit - 1, `a node waited ${Math.round(worstWaitMs)} ms of a second for a CPU`);

@@ -105,11 +105,11 @@ describe("cells", () => {
     });
     void runCells(request);
     await settle();
-    expect(log.at(-1)).toBe("2 run");
-    await end(1);
     expect(log.at(-1)).toBe("3 run");
+    await end(1);
+    expect(log.at(-1)).toBe("4 run");
     await end(2, { worstWaitMs: 2000 });
-    expect(log.at(-1)).toBe("2 is over, 2 run");
+    expect(log.at(-1)).toBe("2 is over, 3 run");
   });
 
   test("tell admission how they ended, and how many ran beside", async () => {

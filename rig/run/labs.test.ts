@@ -376,7 +376,7 @@ describe("a snapshot that cannot be made", () => {
     world.boot = () => (++boots === 1 ? Promise.reject(new Error("no init")) : Promise.resolve());
     const asked = ask(labsOf());
     expect(await asked.ready).toMatchObject({ how: "cold", why: "No snapshot of 6.1 could be made: no init" });
-    expect(asked.phases).toEqual(["boot", "set-up"]);
+    expect(asked.phases).toEqual(["queue", "boot", "set-up"]);
   });
 
   test("since the one who made it gave up is made by another who waits for it", async () => {

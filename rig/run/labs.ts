@@ -53,7 +53,7 @@ const NEEDS_MIB = 900;
 /** What all snapshots together may take on disk, in MiB; RIG_SNAPSHOT_MIB sets it. */
 const keepMiB = (): number => {
   const asked = Number(process.env["RIG_SNAPSHOT_MIB"]);
-  return Number.isFinite(asked) && asked > 0 ? asked : 6144;
+  return Number.isFinite(asked) && asked > 0 ? asked : 4096;
 };
 
 /** A lab that is only there to be saved has nobody who reads its history. */
@@ -132,7 +132,7 @@ export class Labs {
 
   async #cold(request: ReadyLabRequest): Promise<ReadyLab> {
     const { scenario, sink, phase, signal } = request;
-    const lease = await this.#gate.exclusive(signal);
+    const lease = await phase("queue", () => this.#gate.exclusive(signal));
     let lab: Lab | undefined;
     try {
       const setUp = configureLab(scenario, sink, signal);
