@@ -7,6 +7,7 @@ import type { CellSummary, Run } from "../results/schema.ts";
 
 /** The parts of a cell's life in their order. A lab is booted and set up, or restored; other names come after them. */
 export const PHASES: readonly string[] = [
+  "queue",
   "boot",
   "restore",
   "set-up",
