@@ -66,7 +66,6 @@ export const startVm = async (request: MicroVmRequest): Promise<RunningVm> => {
   await using listener = await Qmp.listen(at("qmp"));
   const qemu = await container.agent.spawn(qemuArgv(vm), {
     detach: request.survives,
-    load: true,
     onLoad: load =>
       sink.record({ kind: "load", node, windowMs: Math.round(load.windowMs), waitMs: Math.round(load.waitMs) }),
     signal,

@@ -365,7 +365,7 @@ describe.skipIf(!existsSync("/usr/bin/gcc"))("with an agent (needs gcc)", () => 
     const [cpu = "0"] = /(?<=Cpus_allowed_list:\s+)\d+/.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
     const spin = ["taskset", "-c", cpu, ...sh("while :; do :; done")];
     for (let i = 0; i < 5; i++) await agent.spawn(spin);
-    const command = await agent.spawn(spin, { load: true, onLoad: load => void loads.push(load) });
+    const command = await agent.spawn(spin, { onLoad: load => void loads.push(load) });
     await until("a wait to be told", () => loads.length > 0);
     await agent.execOk(["kill", `${command.pid}`]);
     const end = await command.ended;
@@ -461,7 +461,7 @@ describe("what comes from the socket", () => {
   test("counts up to the end", async () => {
     const agent = await answering(STARTED, frame(5, "window_us=100250 cpu_us=90000 wait_us=20500"), END, frame(9, ""));
     const loads: AgentLoad[] = [];
-    const command = await agent.spawn(["x"], { load: true, onLoad: load => void loads.push(load) });
+    const command = await agent.spawn(["x"], { onLoad: load => void loads.push(load) });
     expect(await command.ended).toEqual({ exitCode: 0, cpuMs: 1.5, maxRssMiB: 2 });
     expect({ pid: command.pid, loads }).toEqual({
       pid: 12,

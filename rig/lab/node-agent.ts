@@ -48,8 +48,7 @@ export interface AgentExecOptions {
 export interface AgentSpawnOptions {
   /** The command goes on when its connection ends. */
   readonly detach?: boolean;
-  /** Have every window of 100 ms told in which one of the command's threads waited 20 ms or more for a CPU. */
-  readonly load?: boolean;
+  /** Told of every window of 100 ms in which one of the command's threads waited 20 ms or more for a CPU. */
   readonly onLoad?: (load: AgentLoad) => void;
   /** Ends the wait for the start; what has started is ended by disposing of it. */
   readonly signal?: AbortSignal | undefined;
@@ -246,7 +245,11 @@ export class NodeAgent {
 
   /** Starts a command that goes on until it ends by itself or is disposed of. */
   async spawn(argv: readonly string[], options: AgentSpawnOptions = {}): Promise<AgentProcess> {
-    const flags = (["detach", "load"] as const).filter(flag => options[flag] === true);
+    const flags = [
+      ...(options.detach === true ? ["detach"] : []),
+      // Who listens has it measured: one without the other would be silence that looks like an idle machine.
+      ...(options.onLoad === undefined ? [] : ["load"]),
+    ];
     const what = this.#what(argv);
     using limit = deadline(DEFAULT_TIMEOUT_MS, `${what} to start`, options.signal);
     limit.throwIfAborted();
