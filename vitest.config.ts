@@ -8,6 +8,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          setupFiles: ["rig/testing/plain-output.ts"],
           name: "unit",
           include: ["rig/**/*.test.ts", "scenarios/**/*.test.ts", "reports/**/*.test.ts", "containers/**/*.test.ts"],
           exclude: ["**/*.lab.test.ts", "**/*.browser.test.ts", "**/node_modules/**"],
@@ -17,6 +18,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles: ["rig/testing/plain-output.ts"],
           name: "browser",
           include: ["reports/**/*.browser.test.ts"],
           testTimeout: 60_000,
@@ -26,6 +28,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles: ["rig/testing/plain-output.ts"],
           name: "lab",
           include: ["rig/**/*.lab.test.ts"],
           fileParallelism: false,

@@ -6,6 +6,7 @@
 import { randomInt } from "node:crypto";
 import type Docker from "dockerode";
 import { messageOf, RigError } from "../core/errors.ts";
+import { acquireLock } from "../core/lock.ts";
 import type { NodeName } from "../core/names.ts";
 import { type LabLabels, labelsOf } from "./labels.ts";
 import { NODE_NUMBER } from "./qemu-argv.ts";
@@ -25,8 +26,14 @@ const TRIES = 64;
 export const subnetAddress = (index: number, host: number): string =>
   `10.213.${Math.floor(index / 32)}.${(index % 32) * 8 + host}`;
 
-/** Makes a network; where its subnet is in use, by Docker or by the machine, another one is tried. */
+/**
+ * Makes a network; where its subnet is in use, by Docker or by the machine, another one is tried.
+ *
+ * One after another on the whole machine: with each new network Docker takes its jump to DOCKER-USER out of the FORWARD chain
+ * and puts it back on top, and of two that do so at once (seen with 20.10) one leaves a second jump there for good.
+ */
 export const createNetwork = async (docker: Docker, name: string, labels: LabLabels): Promise<LabNetwork> => {
+  await using _turn = await acquireLock("docker networks");
   let last: unknown;
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const index = randomInt(SUBNETS);
