@@ -1,6 +1,6 @@
 # iscsi-rig. Everything that these targets need beyond Debian and Node.js they install themselves.
 #
-#   make run-scenarios   set up if needed, then compare the default kernels on every scenario
+#   make run-scenarios   set up if needed, then every scenario on the two kernels that show it; BASE= and HEAD= take others
 #   make test            set up if needed, then every test, lab tests included
 #   make check           types, lint, format, layers, dead code: no lab, no root
 #   make setup           make this machine ready; a second call does nothing
@@ -8,8 +8,9 @@
 #   make distclean       as clean, and the cache and the images too
 
 SHELL := /bin/sh
-BASE ?= debian-5.10
-HEAD ?= debian-6.1
+# Empty: each scenario's own.
+BASE ?=
+HEAD ?=
 REPEAT ?= 5
 
 BIN := $(CURDIR)/node_modules/.bin
@@ -39,8 +40,10 @@ setup: $(INSTALLED) $(APP)
 setup-tests: $(INSTALLED) $(APP)
 	@$(RIG) setup --tests
 
-run-scenarios: setup
-	@$(RIG) compare --base $(BASE) --head $(HEAD) --repeat $(REPEAT)
+# With both kernels named no other is fetched or built.
+run-scenarios: $(INSTALLED) $(APP)
+	@$(RIG) setup $(if $(and $(BASE),$(HEAD)),--no-kernels)
+	@$(RIG) compare $(if $(BASE),--base '$(BASE)') $(if $(HEAD),--head '$(HEAD)') --repeat $(REPEAT)
 
 check: $(INSTALLED) $(APP)
 	tsc -p .

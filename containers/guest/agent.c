@@ -22,8 +22,11 @@
  *
  *   session SID ADDRESS STATE DEVICE              iscsi_session in sysfs, and the state of its SCSI device
  *   socket LOCAL REMOTE STATE SENDQ RECVQ ORPHAN  TCP sockets to or from an iSCSI port, from /proc/net/tcp
+ *   qp DEVICE NUMBER PEER STATE SENT RECEIVED     reliable queue pairs of RDMA devices; the last two are the next packet
+ *                                                 sequence numbers to be sent and to be received
  *   dm NAME STATUS...                             status line of a device-mapper device
  *   daemon NAME COUNT                             number of processes of that name
+ *   syslog PROGRAM TEXT                           what a daemon wrote to syslog: the agent is /dev/log
  *   late MS                                       the guest was given no CPU when it was time to look
  *
  * Instead of a value, GONE says that the thing left. "ready" follows the first look.
@@ -33,7 +36,7 @@
  * them again, and looks for new things less often than at known ones.
  *
  * Usage: agent                 on the port named rig.agent
- *        agent --stdio [SYS]   on its standard streams, with another directory for /sys; for tests
+ *        agent --stdio [SYS [LOG]]   on its standard streams, with other places for /sys and /dev/log; for tests
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -41,8 +44,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/dm-ioctl.h>
+#include <linux/netlink.h>
 #include <linux/random.h>
 #include <poll.h>
+#include <rdma/rdma_netlink.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -52,8 +57,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +75,7 @@ enum {
 	MAX_RANDOM = 256,
 	MAX_THINGS = 512,
 	MAX_SESSIONS = 64,
+	MAX_DEVICES = 8,
 	MAX_PROCESSES = 32,
 	/* Looks from one search for new sessions, processes and a device-mapper device to the next. */
 	SEARCH_EVERY = 5,
@@ -587,6 +596,158 @@ static void look_at_sockets(void)
 	}
 }
 
+/* RDMA devices, by the number that netlink knows them by. */
+static struct {
+	uint32_t index;
+	char name[64];
+} devices[MAX_DEVICES];
+static int device_count;
+
+/* A chain of netlink attributes. */
+struct attributes {
+	const char *at;
+	size_t left;
+};
+
+/* Takes the first attribute off the chain: its type, and its content; -1 at the end of the chain. */
+static int next_attribute(struct attributes *chain, struct attributes *content)
+{
+	struct nlattr header;
+	size_t whole;
+
+	if (chain->left < NLA_HDRLEN)
+		return -1;
+	memcpy(&header, chain->at, sizeof(header));
+	if (header.nla_len < NLA_HDRLEN || header.nla_len > chain->left)
+		return -1;
+	content->at = chain->at + NLA_HDRLEN;
+	content->left = header.nla_len - NLA_HDRLEN;
+	whole = NLA_ALIGN(header.nla_len);
+	chain->at += whole;
+	chain->left -= whole < chain->left ? whole : chain->left;
+	return header.nla_type & NLA_TYPE_MASK;
+}
+
+static uint32_t attribute_number(const struct attributes *content)
+{
+	uint32_t number = 0;
+
+	memcpy(&number, content->at, content->left < sizeof(number) ? content->left : sizeof(number));
+	return number;
+}
+
+/* Has `take` look at the attributes of every message that answers a command, about one device or about all. */
+static void ask_rdma(int command, int device, void (*take)(struct attributes chain, int device))
+{
+	static char answer[32768];
+	static uint32_t sequence;
+	static int fd = -1;
+	struct {
+		struct nlmsghdr header;
+		struct nlattr attribute;
+		uint32_t index;
+	} question = {{.nlmsg_type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, command), .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		      {NLA_HDRLEN + sizeof(uint32_t), RDMA_NLDEV_ATTR_DEV_INDEX},
+		      0};
+	ssize_t got;
+
+	if (fd < 0 && (fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_RDMA)) < 0)
+		return;
+	question.header.nlmsg_len = device < 0 ? sizeof(question.header) : sizeof(question);
+	question.header.nlmsg_seq = ++sequence;
+	question.index = device < 0 ? 0 : devices[device].index;
+	if (send(fd, &question, question.header.nlmsg_len, 0) < 0)
+		return;
+	/* The kernel answers within send and recv: there is nothing to wait for. */
+	while ((got = recv(fd, answer, sizeof(answer), 0)) > 0)
+		for (struct nlmsghdr *message = (struct nlmsghdr *)answer; NLMSG_OK(message, got);
+		     message = NLMSG_NEXT(message, got)) {
+			struct attributes chain = {NLMSG_DATA(message), message->nlmsg_len - NLMSG_HDRLEN};
+
+			if (message->nlmsg_seq != sequence)
+				continue;
+			if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+				return;
+			take(chain, device);
+		}
+}
+
+static void take_device(struct attributes chain, int unused)
+{
+	struct attributes content;
+	int type, has_index = 0;
+
+	(void)unused;
+	if (device_count == MAX_DEVICES)
+		return;
+	devices[device_count].name[0] = 0;
+	while ((type = next_attribute(&chain, &content)) >= 0)
+		if (type == RDMA_NLDEV_ATTR_DEV_INDEX) {
+			devices[device_count].index = attribute_number(&content);
+			has_index = 1;
+		} else if (type == RDMA_NLDEV_ATTR_DEV_NAME)
+			snprintf(devices[device_count].name, sizeof(devices[0].name), "%.*s", (int)content.left,
+				 content.at);
+	device_count += has_index && devices[device_count].name[0];
+}
+
+/* IB_QPT_RC, and enum ib_qp_state (include/rdma/ib_verbs.h). */
+enum { RELIABLE = 2 };
+static const char *const qp_states[] = {"RESET", "INIT", "RTR", "RTS", "SQD", "SQE", "ERR"};
+
+static void take_queue_pair(struct attributes chain, int device)
+{
+	uint32_t number = 0, peer = 0, type = 0, state = 0, sent = 0, received = 0;
+	char key[KEY], value[VALUE];
+	struct attributes content;
+	int attribute;
+
+	while ((attribute = next_attribute(&chain, &content)) >= 0) {
+		uint32_t *field = attribute == RDMA_NLDEV_ATTR_RES_LQPN     ? &number
+				  : attribute == RDMA_NLDEV_ATTR_RES_RQPN   ? &peer
+				  : attribute == RDMA_NLDEV_ATTR_RES_TYPE   ? &type
+				  : attribute == RDMA_NLDEV_ATTR_RES_STATE  ? &state
+				  : attribute == RDMA_NLDEV_ATTR_RES_SQ_PSN ? &sent
+				  : attribute == RDMA_NLDEV_ATTR_RES_RQ_PSN ? &received
+									    : NULL;
+
+		if (field)
+			*field = attribute_number(&content);
+	}
+	if (type != RELIABLE || state >= sizeof(qp_states) / sizeof(qp_states[0]))
+		return;
+	snprintf(key, sizeof(key), "qp %s %u", devices[device].name, number);
+	snprintf(value, sizeof(value), "%u %s %u %u", peer, qp_states[state], sent, received);
+	report(key, value);
+}
+
+static void take_queue_pairs(struct attributes chain, int device)
+{
+	struct attributes list, entry;
+	int type;
+
+	while ((type = next_attribute(&chain, &list)) >= 0)
+		if (type == RDMA_NLDEV_ATTR_RES_QP)
+			while ((type = next_attribute(&list, &entry)) >= 0)
+				if (type == RDMA_NLDEV_ATTR_RES_QP_ENTRY)
+					take_queue_pair(entry, device);
+}
+
+/* Opening such a socket would load the kernel's RDMA modules: only where there are devices, and so sysfs has the class. */
+static void look_at_queue_pairs(int search)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/class/infiniband", sys);
+	if (search) {
+		device_count = 0;
+		if (!access(path, F_OK))
+			ask_rdma(RDMA_NLDEV_CMD_GET, -1, take_device);
+	}
+	for (int i = 0; i < device_count; i++)
+		ask_rdma(RDMA_NLDEV_CMD_RES_QP_GET, i, take_queue_pairs);
+}
+
 static void look_at_mapper(int search)
 {
 	static union {
@@ -688,12 +849,66 @@ static void look_at_daemons(int search)
 	report_daemons();
 }
 
+/* Daemons whose log the rig is told. Of the others, dropbear's above all, it could make nothing. */
+static const char *const logging[] = {"iscsid"};
+static int log_socket = -1;
+
+/* No syslogd runs in the guest: without this socket what daemons log is lost. It is read at all times, so nobody waits. */
+static void open_log(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return;
+	strcpy(address.sun_path, path);
+	unlink(path);
+	log_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (log_socket < 0 || !bind(log_socket, (struct sockaddr *)&address, sizeof(address)))
+		return;
+	close(log_socket);
+	log_socket = -1;
+}
+
+/* "<30>Nov 22 20:12:42 iscsid: TEXT", as the C library writes it, with "[PID]" before the colon if it was asked for. */
+static void report_log(char *message)
+{
+	char *name = strchr(message, '>'), *text;
+	size_t length;
+
+	if (!name || strlen(name) < sizeof("Nov 22 20:12:42 "))
+		return;
+	name += sizeof("Nov 22 20:12:42 ");
+	length = strcspn(name, "[:");
+	text = strstr(name + length, ": ");
+	if (!text)
+		return;
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	for (size_t i = 0; i < sizeof(logging) / sizeof(logging[0]); i++)
+		if (strlen(logging[i]) == length && !memcmp(name, logging[i], length))
+			say("! syslog %s %.*s", logging[i], VALUE, text + 2);
+}
+
+static void take_log(void)
+{
+	char message[2048];
+	ssize_t got;
+
+	while ((got = recv(log_socket, message, sizeof(message) - 1, MSG_DONTWAIT)) >= 0) {
+		message[got] = 0;
+		if (watch.on && watch.due)
+			report_log(message);
+	}
+}
+
 static void look(void)
 {
 	int search = watch.look % SEARCH_EVERY == 0;
 
 	look_at_sessions(search);
 	look_at_sockets();
+	look_at_queue_pairs(search);
 	look_at_mapper(search);
 	look_at_daemons(search);
 	report_gone();
@@ -1051,14 +1266,15 @@ static void host_left(void)
 static void serve(void)
 {
 	for (;;) {
-		struct pollfd set[2 + MAX_PROCESSES] = {{from_rig, POLLIN, 0}, {output_used ? to_rig : -1, POLLOUT, 0}};
+		struct pollfd set[3 + MAX_PROCESSES] = {
+			{from_rig, POLLIN, 0}, {output_used ? to_rig : -1, POLLOUT, 0}, {log_socket, POLLIN, 0}};
 		int64_t left = watch.on ? watch.due - now_ns() : 0;
 		struct timespec wait = {left > 0 ? left / 1000000000 : 0, left > 0 ? left % 1000000000 : 0};
 		int64_t now;
 
 		for (int i = 0; i < daemon_count; i++)
-			set[2 + i] = (struct pollfd){daemons[i].fd, POLLIN, 0};
-		if (ppoll(set, 2 + daemon_count, watch.on ? &wait : NULL, NULL) < 0)
+			set[3 + i] = (struct pollfd){daemons[i].fd, POLLIN, 0};
+		if (ppoll(set, 3 + daemon_count, watch.on ? &wait : NULL, NULL) < 0)
 			continue;
 		now = now_ns();
 		if (on_port && set[0].revents & (POLLHUP | POLLERR | POLLNVAL)) {
@@ -1066,10 +1282,12 @@ static void serve(void)
 			continue;
 		}
 		for (int i = daemon_count - 1; i >= 0; i--)
-			if (set[2 + i].revents) {
+			if (set[3 + i].revents) {
 				close_daemon(i);
 				report_daemons();
 			}
+		if (set[2].revents)
+			take_log();
 		if (watch.on && now >= watch.due) {
 			if (now - watch.due > LATE_MS * 1000000ll)
 				say("! late %lld", (long long)(now - watch.due) / 1000000);
@@ -1123,11 +1341,14 @@ int main(int argc, char **argv)
 	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT}, NULL);
 	if (argc > 1 && !strcmp(argv[1], "--stdio")) {
 		sys = argc > 2 ? argv[2] : sys;
+		if (argc > 3)
+			open_log(argv[3]);
 		fcntl(from_rig, F_SETFL, fcntl(from_rig, F_GETFL) | O_NONBLOCK);
 		fcntl(to_rig, F_SETFL, fcntl(to_rig, F_GETFL) | O_NONBLOCK);
 	} else {
 		static const char sorry[] = "<3>rig-agent: no virtio port is named " PORT_NAME "; nothing answers\n";
 
+		open_log("/dev/log");
 		from_rig = to_rig = open_port();
 		on_port = 1;
 		if (from_rig < 0) {

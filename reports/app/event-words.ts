@@ -50,8 +50,20 @@ export const eventWords = (event: HistoryEvent): string => {
       return `${event.fault}: ${event.bit ? "it bit" : "IT DID NOT BITE"}, ${event.gone ? "it is gone" : "IT IS STILL THERE"}: ${event.text}`;
     case "session":
       return `path ${event.path}, session ${event.sid}: ${event.state}${event.device === undefined ? "" : ` (${event.device})`}`;
+    case "daemon":
+      return `${event.node}: ${counted(event.count, `process`)} of ${event.name}`;
+    case "syslog":
+      return `${event.node}, ${event.program}: ${event.line}`;
+    case "logout":
+      return event.edge === "begin"
+        ? `path ${event.path}, session ${event.sid}: logout asked for, to be done within ${String(event.withinMs)} ms`
+        : `path ${event.path}, session ${event.sid}: logout ${event.exitCode === undefined ? "never returned" : `returned ${String(event.exitCode)}`}${event.text === undefined || event.text === "" ? "" : `: ${event.text}`}`;
+    case "instrument":
+      return `the instrument ${event.name} of the initiator's kernel is set to ${String(event.ms)} ms`;
     case "socket":
       return `${event.node}, path ${event.path}, ${event.local}: ${event.state}${event.orphan ? ", orphan" : ""}, ${formatBytes(event.sendQueueBytes)} to send`;
+    case "queue-pair":
+      return `${event.node}, path ${event.path}, queue pair ${String(event.number)} to ${String(event.peer)}: ${event.state}`;
     case "multipath":
       return `dm-multipath, path ${event.path}: ${event.state}`;
     case "console":

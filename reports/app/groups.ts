@@ -12,8 +12,19 @@ export interface NumberedCell {
   readonly index: number;
 }
 
+/** The sides of a comparison. */
+export const SIDES = ["base", "head"] as const;
+export type Side = (typeof SIDES)[number];
+
+/** Which side of its scenario's comparison a cell is on; undefined where nothing was compared. */
+export const sideOf = (run: Run, { scenario, kernel }: Pick<CellSummary, "scenario" | "kernel">): Side | undefined => {
+  const comparison = run.comparison.find(c => c.scenario === scenario);
+  return SIDES.find(side => comparison?.[side].kernel === kernel);
+};
+
 export interface CellGroup {
   readonly key: string;
+  readonly side: Side | undefined;
   readonly cells: readonly NumberedCell[];
   readonly first: CellSummary;
 }
@@ -21,15 +32,25 @@ export interface CellGroup {
 const keyOf = (cell: CellSummary): string =>
   [cell.scenario, cell.kernel, cell.status, ...cell.findings.map(f => `${f.oracle}/${f.class}/${f.title}`)].join("\n");
 
-/** Worst status first; within it the most common story first, then the order of the run. */
+/**
+ * Worst status first; within it the head before the base, of which failures are expected; then the most common story, then
+ * the order of the run.
+ */
 export const groupsOf = (run: Run): readonly CellGroup[] => {
   const byKey = Map.groupBy(
     run.cells.map((cell, index) => ({ cell, index })),
     ({ cell }) => keyOf(cell),
   );
+  const isBase = ({ side }: CellGroup): number => (side === "base" ? 1 : 0);
   return [...byKey]
-    .flatMap(([key, cells]) => (cells[0] === undefined ? [] : [{ key, cells, first: cells[0].cell }]))
+    .flatMap(([key, cells]) => {
+      const first = cells[0]?.cell;
+      return first === undefined ? [] : [{ key, cells, first, side: sideOf(run, first) }];
+    })
     .toSorted(
-      (a, b) => STATUSES.indexOf(a.first.status) - STATUSES.indexOf(b.first.status) || b.cells.length - a.cells.length,
+      (a, b) =>
+        STATUSES.indexOf(a.first.status) - STATUSES.indexOf(b.first.status) ||
+        isBase(a) - isBase(b) ||
+        b.cells.length - a.cells.length,
     );
 };

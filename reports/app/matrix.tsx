@@ -1,7 +1,12 @@
-/** Scenarios against kernels: counts by status, one small square a seed, and for a comparison its verdict and p. */
+/**
+ * Scenarios against kernels: counts by status, one small square a seed, and for a comparison its verdict and p. Where each
+ * scenario has its own two kernels the columns are base and head: a column for every kernel would be empty but for one row.
+ */
 import { STATUSES, type Status } from "../../rig/core/names.ts";
 import { cellId } from "../../rig/report/bundle.ts";
-import type { CellSummary, Comparison, Run } from "../../rig/results/schema.ts";
+import type { CellSummary, Run } from "../../rig/results/schema.ts";
+import { SIDES } from "./groups.ts";
+import { KernelName } from "./kernel-name.tsx";
 import { cellHref } from "./route.ts";
 import { Glyph, StatusChip, VerdictChip } from "./status.tsx";
 import { formatP } from "./units.ts";
@@ -48,13 +53,32 @@ const Pair = ({ cells, current }: { readonly cells: readonly CellSummary[]; read
   );
 };
 
-const roleOf = (comparison: readonly Comparison[], kernel: string): string => {
-  if (comparison.some(c => c.base.kernel === kernel)) return "base";
-  return comparison.some(c => c.head.kernel === kernel) ? "head" : "";
+interface Column {
+  readonly key: string;
+  /** The kernel of the whole column; absent where each scenario has its own. */
+  readonly kernel?: string;
+  readonly role: string;
+  readonly kernelOf: (scenario: string) => string | undefined;
+}
+
+const columnsOf = (run: Run): readonly Column[] => {
+  const [first, ...others] = run.comparison;
+  if (others.some(c => SIDES.some(side => c[side].kernel !== first?.[side].kernel)))
+    return SIDES.map(side => ({
+      key: side,
+      role: side,
+      kernelOf: scenario => run.comparison.find(c => c.scenario === scenario)?.[side].kernel,
+    }));
+  return kernelNames(run).map(kernel => ({
+    key: kernel,
+    kernel,
+    role: SIDES.find(side => first?.[side].kernel === kernel) ?? "",
+    kernelOf: () => kernel,
+  }));
 };
 
 export const Matrix = ({ run, current }: { readonly run: Run; readonly current: string | undefined }) => {
-  const kernels = kernelNames(run);
+  const columns = columnsOf(run);
   const compared = run.comparison.length > 0;
   return (
     <div class="scroll">
@@ -62,9 +86,15 @@ export const Matrix = ({ run, current }: { readonly run: Run; readonly current: 
         <thead>
           <tr>
             <th>scenario</th>
-            {kernels.map(k => (
-              <th key={k}>
-                <span class="mono">{k}</span> <span class="role">{roleOf(run.comparison, k)}</span>
+            {columns.map(({ key, kernel, role }) => (
+              <th key={key}>
+                {kernel === undefined ? (
+                  role
+                ) : (
+                  <>
+                    <KernelName name={kernel} /> <span class="role">{role}</span>
+                  </>
+                )}
               </th>
             ))}
             {compared && <th>verdict</th>}
@@ -80,11 +110,19 @@ export const Matrix = ({ run, current }: { readonly run: Run; readonly current: 
                   <span class="mono">{name}</span>
                   <span class="quiet">{run.scenarios.find(s => s.name === name)?.title}</span>
                 </th>
-                {kernels.map(k => (
-                  <td key={k}>
-                    <Pair cells={run.cells.filter(c => c.scenario === name && c.kernel === k)} current={current} />
-                  </td>
-                ))}
+                {columns.map(({ key, kernel, kernelOf }) => {
+                  const own = kernelOf(name);
+                  return (
+                    <td key={key}>
+                      {kernel === undefined && own !== undefined && (
+                        <p class="own">
+                          <KernelName name={own} />
+                        </p>
+                      )}
+                      <Pair cells={run.cells.filter(c => c.scenario === name && c.kernel === own)} current={current} />
+                    </td>
+                  );
+                })}
                 {compared && <td>{comparison !== undefined && <VerdictChip verdict={comparison.verdict} />}</td>}
                 {compared && <td class="number">{comparison !== undefined && formatP(comparison.p)}</td>}
               </tr>

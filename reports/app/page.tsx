@@ -5,6 +5,7 @@ import { type Bundle, cellId } from "../../rig/report/bundle.ts";
 import type { Run } from "../../rig/results/schema.ts";
 import { CellView } from "./cell.tsx";
 import { type CellGroup, groupsOf } from "./groups.ts";
+import { KernelName } from "./kernel-name.tsx";
 import { countBy, Matrix } from "./matrix.tsx";
 import { Provenance } from "./provenance.tsx";
 import { cellHref, type Route, useRoute } from "./route.ts";
@@ -80,7 +81,11 @@ const GroupView = ({ bundle, group, route, startsOpen }: GroupProps) => {
       <summary>
         <StatusChip status={first.status} count={group.cells.length} />
         <span class="where">
-          <b class="mono">{first.scenario}</b> on <b class="mono">{first.kernel}</b>
+          <b class="mono">{first.scenario}</b> on{" "}
+          <b>
+            <KernelName name={first.kernel} />
+          </b>{" "}
+          <span class="role">{group.side}</span>
         </span>
         <span class="told">{told !== "" || open ? told : first.reason}</span>
       </summary>

@@ -2,9 +2,10 @@
 import type { ComponentChildren } from "preact";
 import type { Run } from "../../rig/results/schema.ts";
 import { Command } from "./facts.tsx";
-import { formatMs } from "./units.ts";
+import { KernelName } from "./kernel-name.tsx";
+import { counted, formatMs } from "./units.ts";
 
-const Fact = ({ name, children }: { readonly name: string; readonly children: ComponentChildren }) => (
+const Fact = ({ name, children }: { readonly name: ComponentChildren; readonly children: ComponentChildren }) => (
   <div>
     <dt>{name}</dt>
     <dd>{children}</dd>
@@ -13,21 +14,38 @@ const Fact = ({ name, children }: { readonly name: string; readonly children: Co
 
 const SHORT_SHA = 12;
 
+/** More kernels than this are folded: they would push the results off the screen. */
+const MAX_OPEN = 4;
+
+const Kernels = ({ run }: { readonly run: Run }) => (
+  <>
+    {run.kernels.map(k => (
+      <Fact
+        key={k.name}
+        name={
+          <>
+            kernel <KernelName name={k.name} />
+          </>
+        }
+      >
+        <span class="mono">{k.release}</span>
+        <small>
+          {k.package ?? k.source} {k.packageVersion}
+          <br />
+          <span title={k.sha256}>sha256 {k.sha256.slice(0, SHORT_SHA)}…</span>
+        </small>
+      </Fact>
+    ))}
+  </>
+);
+
 export const Provenance = ({ run }: { readonly run: Run }) => {
   const { machine, tool } = run;
+  const folded = run.kernels.length > MAX_OPEN;
   return (
     <section class="provenance" aria-label="Where this comes from">
       <dl>
-        {run.kernels.map(k => (
-          <Fact key={k.name} name={`kernel ${k.name}`}>
-            <span class="mono">{k.release}</span>
-            <small>
-              {k.package ?? k.source} {k.packageVersion}
-              <br />
-              <span title={k.sha256}>sha256 {k.sha256.slice(0, SHORT_SHA)}…</span>
-            </small>
-          </Fact>
-        ))}
+        {!folded && <Kernels run={run} />}
         <Fact name="accelerator">
           {machine.accelerator.toUpperCase()}
           <small>{machine.acceleratorWhy}</small>
@@ -54,6 +72,14 @@ export const Provenance = ({ run }: { readonly run: Run }) => {
           </small>
         </Fact>
       </dl>
+      {folded && (
+        <details class="fold">
+          <summary>{counted(run.kernels.length, "kernel")}</summary>
+          <dl>
+            <Kernels run={run} />
+          </dl>
+        </details>
+      )}
       <Command title="Command" text={run.command.join(" ")} />
     </section>
   );

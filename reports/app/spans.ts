@@ -146,13 +146,18 @@ export const collect = (events: readonly NumberedEvent[], end: number): Collecte
       case "ok":
       case "fail":
       case "console":
+      case "daemon":
+      case "syslog":
+      case "logout":
+      case "instrument":
+      case "queue-pair":
       case "limits":
       case "disconnect":
       case "evidence":
       case "load":
       case "late":
       case "note":
-        break; // operations and the console have lanes of their own
+        break; // operations and the console have lanes of their own; the rest is told in words
     }
   }
   return c;

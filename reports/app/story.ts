@@ -122,6 +122,18 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
         if (event.state === "panicked")
           add("alarm", `The ${event.node} panicked${event.detail === undefined ? "" : `: ${event.detail}`}`);
         break;
+      case "logout":
+        if (event.edge === "begin") add("fault", `A logout of path ${event.path}'s session is asked for`);
+        else if (event.exitCode === undefined) add("bad", `The logout of path ${event.path}'s session never returned`);
+        else
+          add(
+            event.exitCode === 0 ? "good" : "bad",
+            `The logout of path ${event.path}'s session returned ${String(event.exitCode)}`,
+          );
+        break;
+      case "instrument":
+        add("fault", `The instrument ${event.name} is set to ${String(event.ms)} ms`);
+        break;
       case "disconnect":
         add("bad", `The device went away: ${event.why}`);
         break;
@@ -129,6 +141,9 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
       case "ok":
       case "fail":
       case "console":
+      case "syslog":
+      case "daemon":
+      case "queue-pair":
       case "phase":
       case "step":
       case "limits":

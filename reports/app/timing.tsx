@@ -12,6 +12,7 @@ import {
   timingOf,
 } from "../../rig/report/timing.ts";
 import type { CellSummary, Run, Starved } from "../../rig/results/schema.ts";
+import { KernelName } from "./kernel-name.tsx";
 import { counted, formatCount, formatMs } from "./units.ts";
 
 interface Row {
@@ -62,7 +63,7 @@ const Bars = ({ rows }: { readonly rows: readonly Row[] }) => {
           <h5 class="mono">{scenario}</h5>
           {own.map(({ kernel, timing }) => (
             <div key={kernel} class="stack-row">
-              <span class="mono">{kernel}</span>
+              <KernelName name={kernel} />
               <Bar timing={timing} longest={longest} />
               <span class="number">{formatMs(lengthOf(timing))}</span>
             </div>
@@ -95,7 +96,9 @@ const Figures = ({ rows, names }: { readonly rows: readonly Row[]; readonly name
           {rows.map(({ scenario, kernel, timing: { whole, phases } }) => (
             <tr key={`${scenario} ${kernel}`}>
               <td class="mono">{scenario}</td>
-              <td class="mono">{kernel}</td>
+              <td>
+                <KernelName name={kernel} />
+              </td>
               <td class="number">{whole.cells}</td>
               {names.map(name => {
                 const phase = phases.find(p => p.name === name);
@@ -125,8 +128,11 @@ const StarvedTries = ({ starved }: { readonly starved: readonly Starved[] }) => 
     <ul>
       {starved.map(({ scenario, kernel, seed, attempt, reason, directory }) => (
         <li key={directory}>
-          <b class="mono">{scenario}</b> on <b class="mono">{kernel}</b>, seed {seed}, try {attempt}: {reason}{" "}
-          <span class="quiet mono">{directory}</span>
+          <b class="mono">{scenario}</b> on{" "}
+          <b>
+            <KernelName name={kernel} />
+          </b>
+          , seed {seed}, try {attempt}: {reason} <span class="quiet mono">{directory}</span>
         </li>
       ))}
     </ul>

@@ -28,7 +28,7 @@ export const trivialBundle = async (stand: Stand): Promise<string> => {
   await writeFile(path.join(directory, "initramfs.cpio"), Buffer.concat([await readFile(bundle.initramfs), over]));
   const bay = await stand.bays.take();
   // Links that lead somewhere only in the container.
-  for (const name of ["vmlinux", "modules.erofs"])
+  for (const name of ["kernel", "modules.erofs"])
     await symlink(`${bay.bundle(bundle.key)}/${name}`, path.join(directory, name));
   await stand.bays.give(bay);
   return directory;
@@ -46,7 +46,10 @@ export const bootTrivial = async (stand: Stand, bundle: string): Promise<number>
     const { target: room } = await bay.rooms();
     const started = monotonicMs();
     const vm = await startVm({
-      vm: microVm("target", stand.host, { places: { lab: room.there, bundle: bay.results(bundle) } }),
+      vm: microVm("target", stand.host, {
+        places: { lab: room.there, bundle: bay.results(bundle) },
+        entry: stand.head.bundle.entry,
+      }),
       room,
       container: bay.containers.target,
       backingBytes: backingMiB * 2 ** 20,

@@ -40,6 +40,12 @@ describe("bad input", () => {
       2,
       /a comparison needs two kernels/,
     ],
+    [
+      "a head that is the reference's base",
+      ["compare", "recovery/stale-write", "--head", "debian-5.10"],
+      2,
+      /Base and head of recovery\/stale-write are both debian-5\.10/,
+    ],
     ["a count that is none", ["run", "--kernel", "debian-6.1", "--repeat", "0"], 2, /whole number from 1 to 10000/],
     ["an unknown command", ["rn"], 2, /unknown command 'rn'/],
     ["an unknown node", ["shell", "targte"], 2, /Did you mean target\?/],

@@ -8,8 +8,8 @@ import { silentLog } from "../core/log.ts";
 import { cacheDir, labsDir } from "../core/paths.ts";
 import { machineMirrors } from "../debian/apt.ts";
 import { nodeImage } from "../image/node-image.ts";
-import { loadCatalogue } from "../kernel/catalogue.ts";
-import { cachedKernelPackage } from "../kernel/package.ts";
+import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
+import { kernelState } from "../kernel/kernel.ts";
 import { chooseAccelerator } from "../lab/accelerator.ts";
 import { probeCapabilities } from "../lab/capabilities.ts";
 import { runningDocker } from "../lab/docker.ts";
@@ -85,10 +85,12 @@ const dockerChecks = async (): Promise<Check[]> => {
 
 const allChecks = async (): Promise<readonly Check[]> => {
   const missing = missingPackages(false).map(need => need.package);
+  const catalogue = await loadCatalogue();
   const kernels = await Promise.all(
-    (await loadCatalogue()).map(
-      async entry => `${entry.name}${(await cachedKernelPackage(entry)) === undefined ? " (to fetch)" : ""}`,
-    ),
+    catalogue.kernels.map(async ({ name }) => {
+      const state = await kernelState(findKernel(catalogue, name));
+      return state === "cached" ? name : `${name} (${state})`;
+    }),
   );
   const mirrors = await machineMirrors().then(
     (): Check => ({ name: "apt", level: "ok", text: "a Debian archive and its security updates" }),

@@ -2,15 +2,16 @@
 import pc from "picocolors";
 import { RigError } from "../core/errors.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
-import { type Kernel, resolveKernel } from "../kernel/kernel.ts";
 import { reap } from "../lab/reaper.ts";
 import { newRunId } from "../results/directory.ts";
 import type { Run } from "../results/schema.ts";
 import { prepareHost } from "../run/host.ts";
 import { runAll } from "../run/run.ts";
-import { loadScenarios } from "../scenario/load.ts";
 import { commandContext } from "./context.ts";
 import { type RunOptions, seedsOf } from "./options.ts";
+import { resolveKernels } from "./resolve-kernels.ts";
+import { wrapped } from "./table.ts";
+import { fitting, type NamedTrial, type WantedTrial } from "./wanted-trials.ts";
 
 const MARKS: Record<Run["comparison"][number]["verdict"], (text: string) => string> = {
   fixed: pc.green,
@@ -24,40 +25,62 @@ const MARKS: Record<Run["comparison"][number]["verdict"], (text: string) => stri
 const tellVerdict = (run: Run, report: string | undefined, directory: string): void => {
   const lines = [""];
   for (const { scenario, verdict, words } of run.comparison)
-    lines.push(`${scenario}: ${MARKS[verdict](verdict)}`, `  ${words}`);
+    lines.push(`${scenario}: ${MARKS[verdict](verdict)}`, ...wrapped(words, process.stdout.columns, "  "));
   lines.push("", pc.bold(run.verdict), `Report:  ${report ?? "none"}`, `Results: ${directory}`);
   process.stdout.write(`${lines.join("\n")}\n`);
 };
 
-/** Runs scenarios on one kernel, or on base and head; returns the exit status. */
+/**
+ * Runs scenarios, each on its own kernel or its own base and head; returns the exit status. Where they were not named but are
+ * all there are (`chosen` false), those that cannot run on their kernels are left out.
+ */
 export const execute = async (
-  scenarioNames: readonly string[],
-  kernelNames: readonly [string] | readonly [string, string],
+  wanted: readonly WantedTrial[],
   options: RunOptions,
+  chosen: boolean,
 ): Promise<number> => {
   using context = commandContext();
   const { log, signal } = context;
-  if (new Set(kernelNames).size !== kernelNames.length) {
+  // Names are checked before anything is fetched or built: a typo should cost a second.
+  const catalogue = await loadCatalogue();
+  const named = wanted.map(({ scenario, kernels: [base, head] }): NamedTrial => {
+    const one = findKernel(catalogue, base);
+    if (head === undefined) return { scenario, kernels: [one] as const };
+    const other = findKernel(catalogue, head);
+    if (one.name === other.name) {
+      throw new RigError(
+        "RIG_USAGE",
+        `Base and head of ${scenario.name} are both ${one.name}; a comparison needs two kernels. For one kernel: rig run ${scenario.name} --kernel ${base}`,
+        { blame: "usage" },
+      );
+    }
+    return { scenario, kernels: [one, other] as const };
+  });
+  const { trials: specs, leftOut } = chosen ? { trials: named, leftOut: [] } : fitting(named);
+  for (const words of leftOut) log.say(words, "warn");
+  if (specs.length === 0)
     throw new RigError(
       "RIG_USAGE",
-      `Base and head are both ${kernelNames[0]}; a comparison needs two kernels. For one kernel: rig run --kernel ${kernelNames[0]}`,
+      "None of the scenarios can run on these kernels. Name one that can: rig scenarios",
       { blame: "usage" },
     );
-  }
-  // Names are checked before anything is fetched or built: a typo should cost a second.
-  const [scenarios, catalogue] = await Promise.all([loadScenarios(scenarioNames), loadCatalogue()]);
-  const entries = kernelNames.map(name => findKernel(catalogue, name));
   const host = await prepareHost(log, signal);
   for (const gone of await reap(host.docker, { kept: false }))
     log.say(`Left over from a rig that was killed, removed: ${gone}`, "warn");
-  const kernels: Kernel[] = [];
-  for (const entry of entries) kernels.push(await resolveKernel(entry, log, { signal }));
+  const kernelOf = await resolveKernels(
+    specs.flatMap(({ kernels }) => kernels),
+    log,
+    signal,
+  );
+  const trials = specs.map(({ scenario, kernels: [base, head] }) => ({
+    scenario,
+    kernels: head === undefined ? ([kernelOf(base)] as const) : ([kernelOf(base), kernelOf(head)] as const),
+  }));
   const result = await runAll({
     id: newRunId(),
     command: ["rig", ...process.argv.slice(2)],
     host,
-    scenarios,
-    kernels: kernels as [Kernel] | [Kernel, Kernel],
+    trials,
     seeds: seedsOf(options),
     out: options.out,
     timeoutScale: options.timeoutScale,

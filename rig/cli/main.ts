@@ -45,7 +45,9 @@ for (const command of [
   shellCommand,
   setupCommand,
 ]) {
-  program.addCommand(command().exitOverride().copyInheritedSettings(program));
+  const made = command().exitOverride().copyInheritedSettings(program);
+  for (const sub of made.commands) sub.copyInheritedSettings(made);
+  program.addCommand(made);
 }
 
 const fail = (error: unknown): number => {

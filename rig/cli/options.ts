@@ -21,7 +21,7 @@ const repeatOption = (byDefault: number) =>
     .default(byDefault);
 const seedOption = () => new Option("--seed <s>", "the first seed").argParser(integer(0, 2 ** 31 - 1)).default(1);
 const outOption = () => new Option("--out <dir>", "where results go").default("results");
-const jsonOption = () => new Option("--json", "print run.json on standard output").default(false);
+const jsonOption = (text: string) => new Option("--json", text).default(false);
 const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
 const timeoutScaleOption = () =>
   new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
@@ -50,11 +50,11 @@ export const seedsOf = ({ seed, repeat }: Pick<RunOptions, "seed" | "repeat">): 
   Array.from({ length: repeat }, (_, i) => seed + i);
 
 /** Gives a command everything that runs cells has in common. */
-export const withRunOptions = (command: Command, defaults: { repeat: number }): Command => {
+export const withRunOptions = (command: Command, defaults: { repeat: number; json?: string }): Command => {
   const shared = [
     seedOption(),
     outOption(),
-    jsonOption(),
+    jsonOption(defaults.json ?? "print run.json on standard output"),
     jobsOption(),
     snapshotsOption(),
     keepLabOption(),

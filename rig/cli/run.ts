@@ -1,7 +1,9 @@
 /** `rig run`: scenarios on one kernel. */
 import { Command } from "commander";
+import { loadScenarios } from "../scenario/load.ts";
 import { execute } from "./execute.ts";
 import { type RunOptions, withRunOptions } from "./options.ts";
+import { trialsOn } from "./wanted-trials.ts";
 
 export const runCommand = (): Command =>
   withRunOptions(
@@ -11,5 +13,6 @@ export const runCommand = (): Command =>
       .requiredOption("--kernel <name>", "a kernel as in: rig kernels"),
     { repeat: 1 },
   ).action(async (scenarios: string[], options: RunOptions & { kernel: string }) => {
-    process.exitCode = await execute(scenarios, [options.kernel], options);
+    const trials = trialsOn(await loadScenarios(scenarios), options.kernel);
+    process.exitCode = await execute(trials, options, scenarios.length > 0);
   });

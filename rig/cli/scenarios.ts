@@ -9,7 +9,13 @@ export const scenariosCommand = (): Command =>
     .option("--json", "as JSON", false)
     .action(async (options: { json: boolean }) => {
       const all = await loadScenarios([]);
-      const rows = all.map(({ name, title, about, healthy }) => ({ name, title, about, healthy }));
+      const rows = all.map(({ name, title, about, healthy, reference }) => ({
+        name,
+        title,
+        about,
+        healthy,
+        reference,
+      }));
       if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
       else
         process.stdout.write(

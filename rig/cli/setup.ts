@@ -1,28 +1,31 @@
 /** `rig setup`: make this machine ready. A second call finds everything in place and does nothing. */
 import { Command } from "commander";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
-import { resolveKernel } from "../kernel/kernel.ts";
 import { prepareHost, requirePrivileges } from "../run/host.ts";
+import { loadScenarios } from "../scenario/load.ts";
 import { installPackages } from "../setup/packages.ts";
 import { commandContext } from "./context.ts";
+import { resolveKernels } from "./resolve-kernels.ts";
+import { referenceKernels } from "./wanted-trials.ts";
 
-/** What `make run-scenarios` and the tests compare. */
-const DEFAULT_KERNELS = ["debian-5.10", "debian-6.1"];
+const counted = (kernels: number): string => (kernels === 0 ? "" : `${kernels} kernels, `);
 
 export const setupCommand = (): Command =>
   new Command("setup")
-    .description("install missing Debian packages, start Docker, make the images and fetch the default kernels")
+    .description(
+      "install missing Debian packages, start Docker, make the images, fetch and build the kernels of the scenarios' references",
+    )
     .option("--tests", "also what only the tests need (a browser)", false)
-    .action(async (options: { tests: boolean }) => {
+    .option("--no-kernels", "without the kernels: each is then fetched or built when it is first used")
+    .action(async (options: { tests: boolean; kernels: boolean }) => {
       using context = commandContext();
       const { log, signal } = context;
       requirePrivileges();
       await installPackages(options.tests, log, signal);
       const { accelerator } = await prepareHost(log, signal);
       const catalogue = await loadCatalogue();
-      for (const name of DEFAULT_KERNELS) await resolveKernel(findKernel(catalogue, name), log, { signal });
-      log.say(
-        `Ready: ${DEFAULT_KERNELS.join(", ")}; accelerator ${accelerator.accelerator} (${accelerator.why}).`,
-        "good",
-      );
+      const names = options.kernels ? referenceKernels(await loadScenarios([])) : [];
+      const specs = names.map(name => findKernel(catalogue, name));
+      await resolveKernels(specs, log, signal);
+      log.say(`Ready: ${counted(names.length)}accelerator ${accelerator.accelerator} (${accelerator.why}).`, "good");
     });

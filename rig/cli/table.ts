@@ -13,3 +13,15 @@ export const table = (rows: readonly (readonly string[])[], numbers: readonly nu
     )
     .join("\n");
 };
+
+/** A paragraph in lines of at most `width`, each indented, `p = 0.008` never parted; one line where there is no width. */
+export const wrapped = (text: string, width: number | undefined, indent = ""): readonly string[] => {
+  if (width === undefined) return [`${indent}${text}`];
+  const lines: string[] = [];
+  for (const word of text.split(/(?<!=) (?!=)/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`${indent}${word}`);
+  }
+  return lines;
+};

@@ -9,7 +9,13 @@ const setUp = (kill = (running: number) => ({ killed: running, left: 0 }), start
   const abort = new AbortController();
   let running = 2;
   const calls: string[] = [];
-  const state = (): WatchState => ({ sessions: new Map(), sockets: new Map(), multipath: new Map(), iscsid: running });
+  const state = (): WatchState => ({
+    sessions: new Map(),
+    sockets: new Map(),
+    queuePairs: new Map(),
+    multipath: new Map(),
+    iscsid: running,
+  });
   const watch = {
     get state() {
       return state();

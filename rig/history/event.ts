@@ -113,6 +113,26 @@ export const eventSchema = z.discriminatedUnion("kind", [
     state: z.string(),
     device: z.string().optional(),
   }),
+  /** How many processes of a daemon run, recorded when it changes. */
+  z.strictObject({ t, kind: z.literal("daemon"), node, name: z.string(), count }),
+  /** A line that a daemon wrote to syslog, bounded and without control characters. iscsid's come up to a second late. */
+  z.strictObject({ t, kind: z.literal("syslog"), node, program: z.string(), line: z.string() }),
+  /**
+   * A logout that was asked for, with the longest time that it may take. Its end has the exit status of iscsiadm (0, or an
+   * ISCSI_ERR of open-iscsi's iscsi_err.h) and what it said; where it had to be killed there is no status.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("logout"),
+    path,
+    sid: z.string(),
+    edge: z.enum(["begin", "end"]),
+    withinMs: count.optional(),
+    exitCode: count.optional(),
+    text: z.string().optional(),
+  }),
+  /** An instrument of the initiator's kernel was set: from now on it holds its work up by so many milliseconds. */
+  z.strictObject({ t, kind: z.literal("instrument"), name: z.string(), ms: count }),
   /** A TCP socket of an iSCSI connection on a node, recorded when it changes. `gone` when it left the table. */
   z.strictObject({
     t,
@@ -123,6 +143,16 @@ export const eventSchema = z.discriminatedUnion("kind", [
     state: z.string(),
     sendQueueBytes: count,
     orphan: z.boolean(),
+  }),
+  /** A reliable queue pair of an iSER connection on a node, recorded when it changes. `gone` when it was destroyed. */
+  z.strictObject({
+    t,
+    kind: z.literal("queue-pair"),
+    node,
+    path,
+    number: count,
+    peer: count,
+    state: z.string(),
   }),
   /** A path's state in dm-multipath, recorded when it changes: `A` active, `F` failed. */
   z.strictObject({ t, kind: z.literal("multipath"), path, state: z.enum(["active", "failed"]) }),

@@ -144,6 +144,14 @@ export const phaseOf = (history: History, name: string): { beginNs: number; endN
   return { beginNs: begin.event.t, endNs: end?.event.t ?? Number.POSITIVE_INFINITY };
 };
 
+/** How long, in all, instruments that had been set by then hold the kernel's work up: the most of each. */
+export const heldUpNs = (history: History, ns: number): number => {
+  const most = new Map<string, number>();
+  for (const { event } of eventsOf(history, "instrument"))
+    if (event.t <= ns) most.set(event.name, Math.max(event.ms, most.get(event.name) ?? 0));
+  return most.values().reduce((sum, ms) => sum + ms * 1e6, 0);
+};
+
 /** The latest moment of the history, in nanoseconds since its start. */
 export const endNs = (history: History): number =>
   history.events.reduce((latest, event) => Math.max(latest, event.t), 0);

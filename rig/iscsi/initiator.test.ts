@@ -16,7 +16,7 @@ const block = (sid: number, address: string, disk: string, more: Readonly<Record
     sectors: "131072",
     queue_depth: "32",
     state: "LOGGED_IN",
-    ...expectedSysfs(timing, parameters),
+    ...expectedSysfs(timing, parameters, "tcp"),
     persistent_address: address,
     persistent_port: "3260",
     ...more,
@@ -68,18 +68,20 @@ describe("logging in", () => {
       seen = argv;
       return BOTH;
     });
-    expect((await login(node, timing, parameters)).map(({ path }) => path)).toEqual(["a", "b"]);
+    expect((await login(node, timing, parameters, "tcp")).map(({ path }) => path)).toEqual(["a", "b"]);
     expect(seen.at(-1)).toBe("2");
   });
 
   test("fails where a path has no session", async () => {
     const node = nodeThat(() => block(1, "10.1.0.2", "sda"));
-    await expect(login(node, timing, parameters)).rejects.toThrow("Expected a session over path b; there is none.");
+    await expect(login(node, timing, parameters, "tcp")).rejects.toThrow(
+      "Expected a session over path b; there is none.",
+    );
   });
 
   test("fails where something else was negotiated", async () => {
     const node = nodeThat(() => block(1, "10.1.0.2", "sda", { first_burst_len: "8192" }) + block(2, "10.2.0.2", "sdb"));
-    await expect(login(node, timing, parameters)).rejects.toThrow(
+    await expect(login(node, timing, parameters, "tcp")).rejects.toThrow(
       "The session over path a did not take the scenario's parameters: first_burst_len: expected 262144, seen 8192.",
     );
   });
@@ -89,11 +91,13 @@ describe("logging in", () => {
       nodeThat(() => {
         throw new RigError(code, "iscsiadm: No records found");
       });
-    await expect(login(failing("RIG_LAB_EXEC"), timing, parameters)).rejects.toMatchObject({
+    await expect(login(failing("RIG_LAB_EXEC"), timing, parameters, "tcp")).rejects.toMatchObject({
       code: "RIG_ISCSI_SETUP",
       message: "The initiator could not log in. iscsiadm: No records found",
     });
-    await expect(login(failing("RIG_DEADLINE"), timing, parameters)).rejects.toMatchObject({ code: "RIG_DEADLINE" });
+    await expect(login(failing("RIG_DEADLINE"), timing, parameters, "tcp")).rejects.toMatchObject({
+      code: "RIG_DEADLINE",
+    });
   });
 });
 
@@ -106,10 +110,48 @@ test("preparing hands over the name, the configuration and the portals", async (
     }),
     timing,
     parameters,
+    "tcp",
   );
-  const [name, conf, neighbours, ...records] = seen.slice(-6);
+  const [name, conf, neighbours, ...records] = seen.slice(-8);
   expect(neighbours).toContain("neigh replace 10.1.0.2 lladdr 52:54:00:00:01:02 dev eth1 nud reachable\n");
   expect(name).toBe("iqn.2026-01.org.iscsi-rig:initiator");
   expect(conf).toContain("node.session.timeo.replacement_timeout = 120\n");
-  expect(records).toEqual(["iqn.2026-01.org.iscsi-rig:target", "10.1.0.2:3260", "10.2.0.2:3260"]);
+  const target = "iqn.2026-01.org.iscsi-rig:target";
+  expect(records).toEqual([target, "", "default", "10.1.0.2:3260", "10.2.0.2:3260"]);
+});
+
+describe("over iser", () => {
+  test("preparing makes the RDMA devices and takes open-iscsi's interface for it", async () => {
+    let seen: readonly string[] = [];
+    const node = nodeThat(argv => {
+      seen = argv;
+      return "";
+    });
+    await prepareInitiator(node, timing, parameters, "iser");
+    expect(seen.slice(-4)).toEqual(["ib_iser rxe_a:eth1 rxe_b:eth2", "iser", "10.1.0.2:3260", "10.2.0.2:3260"]);
+  });
+
+  test("a kernel without it is the machine's lack, not the rig's", async () => {
+    await expect(
+      prepareInitiator(
+        nodeThat(() => "missing=ib_iser\n"),
+        timing,
+        parameters,
+        "iser",
+      ),
+    ).rejects.toMatchObject({
+      code: "RIG_ISCSI_SETUP",
+      blame: "environment",
+      message: expect.stringContaining(
+        "needs ib_iser (CONFIG_INFINIBAND_ISER) in the kernel of the initiator",
+      ) as string,
+    });
+  });
+
+  test("a session that went by TCP after all is found", async () => {
+    const node = nodeThat(() => BOTH);
+    await expect(login(node, timing, parameters, "iser")).rejects.toThrow(
+      "proc_name: expected iscsi_iser, seen iscsi_tcp",
+    );
+  });
 });

@@ -8,21 +8,23 @@ import { type Node, script } from "../lab/node.ts";
 import { guestAddress, neighbours, pathOfAddress } from "../lab/qemu-argv.ts";
 import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
 import { INITIATOR_IQN, PORTAL_PORT, parsePairs, requireSame, TARGET_IQN } from "./target.ts";
+import { RDMA_LINKS, rdmaLinks, requireRdma, type Transport } from "./transport.ts";
 
 /**
- * $1 initiator name, $2 iscsid.conf, $3 what `ip` is to learn of the target's hardware addresses, $4 target, then portals. Starts
- * iscsid and makes the node records. Needs no target yet.
+ * $1 initiator name, $2 iscsid.conf, $3 what `ip` is to learn of the target's hardware addresses, $4 target, $5 RDMA links,
+ * $6 open-iscsi's interface, then portals. Starts iscsid and makes the node records. Needs no target yet.
  */
-const PREPARE = `
+const PREPARE = `${RDMA_LINKS}
+rdma_links $5
 mkdir -p /run/lock/iscsi /run/iscsi
 echo "InitiatorName=$1" > /etc/iscsi/initiatorname.iscsi
 printf %s "$2" > /etc/iscsi/iscsid.conf
 iscsid
 # iscsid looks after a new connection once, and then only a second later: let nobody have to ask for an address by then.
 printf %s "$3" | ip -batch - &
-target=$4
-shift 4
-for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal > /dev/null & done
+target=$4 interface=$6
+shift 6
+for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal -I $interface > /dev/null & done
 wait
 `;
 
@@ -50,6 +52,7 @@ for session in /sys/class/iscsi_session/session*; do
   show dev $disk/dev
   show sectors $disk/size
   show queue_depth $disk/device/queue_depth
+  for host in $session/device/../scsi_host/host*; do show proc_name $host/proc_name; done
   for name in state recovery_tmo first_burst_len max_burst_len immediate_data initial_r2t max_outstanding_r2t erl fast_abort abort_tmo; do
     show $name $session/$name
   done
@@ -59,8 +62,15 @@ for session in /sys/class/iscsi_session/session*; do
 done
 `;
 
+/** The interfaces that open-iscsi knows without being told, one for each transport. */
+const INTERFACES: Readonly<Record<Transport, string>> = { tcp: "default", iser: "iser" };
+
 /** What makes an initiator what it is, for the key of a snapshot. */
-export const INITIATOR_SCRIPTS: readonly string[] = [PREPARE, LOGIN];
+export const INITIATOR_SCRIPTS: readonly string[] = [
+  ...[PREPARE, LOGIN],
+  rdmaLinks("initiator", "iser"),
+  ...Object.values(INTERFACES),
+];
 
 /** One session as the kernel has it after login. */
 export interface Session {
@@ -83,10 +93,14 @@ export const prepareInitiator = async (
   node: Node,
   timing: Timing,
   session: SessionParameters,
+  transport: Transport,
   signal?: AbortSignal,
 ): Promise<void> => {
-  const args = [INITIATOR_IQN, iscsidConf(timing, session), neighbours("target"), TARGET_IQN, ...portals()];
-  await script(node, PREPARE, args, { signal });
+  const links = rdmaLinks("initiator", transport);
+  const settings = [INITIATOR_IQN, iscsidConf(timing, session), neighbours("target"), TARGET_IQN];
+  const args = [...settings, links, INTERFACES[transport], ...portals()];
+  const { stdout } = await script(node, PREPARE, args, { signal });
+  requireRdma("initiator", parsePairs(stdout));
 };
 
 export const parseSessions = (text: string): readonly Session[] =>
@@ -117,6 +131,7 @@ export const login = async (
   node: Node,
   timing: Timing,
   parameters: SessionParameters,
+  transport: Transport,
   signal?: AbortSignal,
 ): Promise<readonly Session[]> => {
   let text: string;
@@ -133,7 +148,7 @@ export const login = async (
       throw new RigError("RIG_ISCSI_SETUP", `Expected a session over path ${path}; there is none.`);
     requireSame(
       `The session over path ${path}`,
-      { ...expectedSysfs(timing, parameters), queue_depth: String(parameters.queueDepth) },
+      { ...expectedSysfs(timing, parameters, transport), queue_depth: String(parameters.queueDepth) },
       session.values,
     );
   }

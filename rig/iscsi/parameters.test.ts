@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { answerWithinMs, expectedSysfs, iscsidConf, sessionSchema, timingSchema } from "./parameters.ts";
+import {
+  answerWithinMs,
+  expectedSysfs,
+  iscsidConf,
+  logoutWithinMs,
+  sessionSchema,
+  timingSchema,
+} from "./parameters.ts";
 
 const timing = (more = {}) => timingSchema.parse(more);
 const session = (more = {}) => sessionSchema.parse(more);
@@ -29,6 +36,12 @@ describe("how long an operation may wait", () => {
   });
 });
 
+test("a logout may take the time to notice a dead connection, its own timer, and ten seconds", () => {
+  expect(logoutWithinMs(timing(), 1)).toBe(25_000);
+  expect(logoutWithinMs(timing({ noopInterval: 1, noopTimeout: 1, logoutTimeout: 3 }), 2)).toBe(30_000);
+  expect(logoutWithinMs(timing({ noopInterval: 0, noopTimeout: 0 }), 1)).toBe(60_000);
+});
+
 test("iscsid.conf says what the scenario says", () => {
   const text = iscsidConf(
     timing({ noopInterval: 1, replacementTimeout: 0 }),
@@ -54,8 +67,10 @@ test("sysfs is expected to say the same", () => {
     expectedSysfs(
       timing({ noopInterval: 1, noopTimeout: 2, replacementTimeout: 3 }),
       session({ immediateData: false }),
+      "tcp",
     ),
   ).toMatchObject({
+    proc_name: "iscsi_tcp",
     recv_tmo: "1",
     ping_tmo: "2",
     recovery_tmo: "3",
@@ -63,6 +78,13 @@ test("sysfs is expected to say the same", () => {
     initial_r2t: "0",
     max_recv_dlength: "262144",
   });
+});
+
+test("over iser sysfs is expected to say that it is, and nothing of segments, which are not the scenario's", () => {
+  const expected = expectedSysfs(timing(), session(), "iser");
+  expect(expected).toMatchObject({ proc_name: "iscsi_iser", first_burst_len: "262144" });
+  expect(Object.keys(expected)).not.toContain("max_recv_dlength");
+  expect(Object.keys(expected)).not.toContain("max_xmit_dlength");
 });
 
 test.each([{ noopInterval: -1 }, { noopInterval: 1.5 }, { replacementTimeout: 3601 }, { noop: 1 }])(

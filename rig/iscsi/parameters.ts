@@ -3,6 +3,7 @@
  * configuration may keep an operation waiting.
  */
 import { z } from "zod";
+import type { Transport } from "./transport.ts";
 
 const seconds = z.number().int().min(0).max(3600);
 const bytes = z.number().int().min(512).max(16_777_215);
@@ -42,6 +43,10 @@ export const sessionSchema = z.strictObject({
 });
 export type SessionParameters = z.infer<typeof sessionSchema>;
 
+/** How long it takes to notice a dead connection, in seconds. */
+const noticeS = ({ noopInterval, noopTimeout, abortTimeout }: Timing): number =>
+  noopInterval === 0 ? SCSI_TIMEOUT_S + abortTimeout : noopInterval + noopTimeout;
+
 /** Linux's SCSI command timer for disks, in seconds: after it the error handler takes over (sd.c, SD_TIMEOUT). */
 const SCSI_TIMEOUT_S = 30;
 
@@ -50,14 +55,20 @@ const SCSI_TIMEOUT_S = 30;
  * its session is given to come back, never less than the SCSI timer, and ten seconds to spare. `scale` stretches it on slow machines.
  */
 export const answerWithinMs = (timing: Timing, scale: number): { ms: number; why: string } => {
-  const notice =
-    timing.noopInterval === 0 ? SCSI_TIMEOUT_S + timing.abortTimeout : timing.noopInterval + timing.noopTimeout;
+  const notice = noticeS(timing);
   const give = Math.max(notice + timing.replacementTimeout, SCSI_TIMEOUT_S) + 10;
   return {
     ms: Math.ceil(give * 1000 * scale),
     why: `${notice} s to notice a dead connection, ${timing.replacementTimeout} s replacement timeout, ${SCSI_TIMEOUT_S} s SCSI timer, 10 s to spare`,
   };
 };
+
+/**
+ * How long a logout may take, over a path that is dead as well: until that is noticed or the logout's own timer ends, and ten
+ * seconds to spare. `scale` stretches it on slow machines.
+ */
+export const logoutWithinMs = (timing: Timing, scale: number): number =>
+  Math.ceil((noticeS(timing) + timing.logoutTimeout + 10) * 1000 * scale);
 
 /** The shortest timer by which the initiator finds a dead connection, in ms; undefined if it sends no NOPs. */
 export const shortestNoopMs = ({ noopInterval, noopTimeout }: Timing): number | undefined =>
@@ -89,8 +100,17 @@ export const iscsidConf = (timing: Timing, session: SessionParameters): string =
     .map(([key, value]) => `${key} = ${value}`)
     .join("\n")}\n`;
 
-/** What sysfs must say of a session that was logged in with these parameters (scsi_transport_iscsi.c). */
-export const expectedSysfs = (timing: Timing, session: SessionParameters): Readonly<Record<string, string>> => ({
+/**
+ * What sysfs must say of a session that was logged in with these parameters (scsi_transport_iscsi.c). Over iser the lengths of
+ * data segments are not the scenario's: RFC 7145 has keys of its own for them (section 6), which LIO and ib_iser fill with
+ * constants.
+ */
+export const expectedSysfs = (
+  timing: Timing,
+  session: SessionParameters,
+  transport: Transport,
+): Readonly<Record<string, string>> => ({
+  proc_name: transport === "tcp" ? "iscsi_tcp" : "iscsi_iser",
   recovery_tmo: String(timing.replacementTimeout),
   ping_tmo: String(timing.noopTimeout),
   recv_tmo: String(timing.noopInterval),
@@ -98,6 +118,8 @@ export const expectedSysfs = (timing: Timing, session: SessionParameters): Reado
   initial_r2t: session.initialR2T ? "1" : "0",
   first_burst_len: String(session.firstBurstLength),
   max_burst_len: String(session.maxBurstLength),
-  max_recv_dlength: String(session.maxRecvDataSegmentLength),
-  max_xmit_dlength: String(session.targetMaxRecvDataSegmentLength),
+  ...(transport === "tcp" && {
+    max_recv_dlength: String(session.maxRecvDataSegmentLength),
+    max_xmit_dlength: String(session.targetMaxRecvDataSegmentLength),
+  }),
 });

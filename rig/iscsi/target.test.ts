@@ -47,13 +47,36 @@ describe("starting the target", () => {
       seen = argv;
       return [...argv.filter(argument => argument.includes("=")), "nopin_timeout=0"].join("\n");
     });
-    expect(await startTarget(node, timing, session)).toMatchObject({ InitialR2T: "Yes", nopin_timeout: "0" });
+    expect(await startTarget(node, timing, session, "tcp")).toMatchObject({ InitialR2T: "Yes", nopin_timeout: "0" });
     expect(seen).toContain("10.1.0.2:3260 10.2.0.2:3260");
     expect(seen).toContain("MaxRecvDataSegmentLength=8192");
   });
 
+  test("has RDMA devices made for iser only", async () => {
+    const links = async (transport: "tcp" | "iser") => {
+      let seen: readonly string[] = [];
+      const node = nodeThat(argv => {
+        seen = argv;
+        return [...argv.filter(argument => argument.includes("=")), "nopin_timeout=0"].join("\n");
+      });
+      await startTarget(node, timing, session, transport);
+      return seen[seen.indexOf("ImmediateData=Yes") - 1];
+    };
+    expect(await links("tcp")).toBe("");
+    expect(await links("iser")).toBe("ib_isert rxe_a:eth1 rxe_b:eth2");
+  });
+
+  test("on a kernel without what iser needs is the machine's lack", async () => {
+    const node = nodeThat(() => "missing=rdma_rxe\n");
+    await expect(startTarget(node, timing, session, "iser")).rejects.toMatchObject({
+      code: "RIG_ISCSI_SETUP",
+      blame: "environment",
+      message: expect.stringContaining("needs rdma_rxe (CONFIG_RDMA_RXE) in the kernel of the target") as string,
+    });
+  });
+
   test("fails where LIO took something else", async () => {
     const node = nodeThat(() => "ImmediateData=Yes\nInitialR2T=No\n");
-    await expect(startTarget(node, timing, session)).rejects.toMatchObject({ code: "RIG_ISCSI_SETUP" });
+    await expect(startTarget(node, timing, session, "tcp")).rejects.toMatchObject({ code: "RIG_ISCSI_SETUP" });
   });
 });

@@ -7,17 +7,22 @@ import { PATH_NAMES } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
 import { guestAddress, neighbours } from "../lab/qemu-argv.ts";
 import type { SessionParameters, Timing } from "./parameters.ts";
+import { RDMA_LINKS, rdmaLinks, requireRdma, type Transport } from "./transport.ts";
 
 export const TARGET_IQN = "iqn.2026-01.org.iscsi-rig:target";
 export const INITIATOR_IQN = "iqn.2026-01.org.iscsi-rig:initiator";
 export const PORTAL_PORT = 3260;
 
-/** $1 target, $2 initiator, $3 portals, $4 NOP-In timer, $5 hardware addresses for `ip`, then NAME=VALUE of TPG parameters. */
-const SETUP = `
+/**
+ * $1 target, $2 initiator, $3 portals, $4 NOP-In timer, $5 hardware addresses for `ip`, $6 RDMA links, then NAME=VALUE of TPG
+ * parameters.
+ */
+const SETUP = `${RDMA_LINKS}
 C=/sys/kernel/config/target
-target=$1 initiator=$2 portals=$3 nopin=$4
+target=$1 initiator=$2 portals=$3 nopin=$4 links=$6
 printf %s "$5" | ip -batch - &
-shift 5
+shift 6
+rdma_links $links
 # The first backstore makes the target look for every kind of backend; the one that is wanted is loaded already.
 read -r modprobe < /proc/sys/kernel/modprobe
 echo > /proc/sys/kernel/modprobe
@@ -30,7 +35,11 @@ T=$C/iscsi/$target/tpgt_1
 mkdir $C/iscsi/$target
 mkdir $T $T/lun/lun_0
 ln -s $C/core/iblock_0/lun0 $T/lun/lun_0/disk
-for portal in $portals; do mkdir $T/np/$portal; done
+for portal in $portals; do
+  mkdir $T/np/$portal
+  # Beside the TCP socket, which stays, LIO listens at the same port of the RDMA device.
+  [ -z "$links" ] || echo 1 > $T/np/$portal/iser
+done
 echo 0 > $T/attrib/authentication
 for pair in "$@"; do echo \${pair#*=} > $T/param/\${pair%%=*}; done
 A=$T/acls/$initiator
@@ -46,7 +55,10 @@ wait
 `;
 
 /** What makes a target what it is, for the key of a snapshot. */
-export const TARGET_SCRIPTS: readonly string[] = [SETUP, TARGET_IQN, INITIATOR_IQN, String(PORTAL_PORT)];
+export const TARGET_SCRIPTS: readonly string[] = [
+  ...[SETUP, TARGET_IQN, INITIATOR_IQN, String(PORTAL_PORT)],
+  rdmaLinks("target", "iser"),
+];
 
 const yesNo = (value: boolean): string => (value ? "Yes" : "No");
 
@@ -78,6 +90,7 @@ export const startTarget = async (
   node: Node,
   timing: Timing,
   session: SessionParameters,
+  transport: Transport,
   signal?: AbortSignal,
 ): Promise<Record<string, string>> => {
   const parameters = {
@@ -89,13 +102,10 @@ export const startTarget = async (
   };
   const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`).join(" ");
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
-  const result = await script(
-    node,
-    SETUP,
-    [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), neighbours("initiator"), ...pairs],
-    { signal },
-  );
+  const args = [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), neighbours("initiator")];
+  const result = await script(node, SETUP, [...args, rdmaLinks("target", transport), ...pairs], { signal });
   const seen = parsePairs(result.stdout);
+  requireRdma("target", seen);
   requireSame("The target", { ...parameters, nopin_timeout: String(timing.targetNopinTimeout) }, seen);
   return seen;
 };

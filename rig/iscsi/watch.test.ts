@@ -125,6 +125,29 @@ describe("the state of", () => {
     expect(watch.state.sockets.size).toBe(2);
   });
 
+  test("a queue pair follows its lines, and the history hears of what lasts", () => {
+    const { watch, events } = setUp();
+    watch.take("initiator", "qp rxe_a 17 0 INIT 0 0");
+    watch.take("initiator", "qp rxe_a 17 18 RTS 100 200");
+    watch.take("initiator", "qp rxe_a 17 18 RTS 104 201");
+    const pair = { node: "initiator", path: "a", number: 17, peer: 18 };
+    expect([...watch.state.queuePairs.values()]).toEqual([{ ...pair, state: "RTS", sent: 104, received: 201 }]);
+    // It sends again from where the last acknowledgement was; all that it sent is still owed.
+    watch.take("initiator", "qp rxe_a 17 18 RTS 101 201");
+    expect([...watch.state.queuePairs.values()]).toEqual([{ ...pair, state: "RTS", sent: 104, received: 201 }]);
+    watch.take("target", "qp rxe_a 17 18 RTS 1 1");
+    expect(watch.state.queuePairs.size).toBe(2);
+    watch.take("initiator", "qp rxe_a 17 GONE");
+    expect([...watch.state.queuePairs.values()].map(({ node }) => node)).toEqual(["target"]);
+    expect(events).toEqual([
+      { kind: "queue-pair", ...pair, peer: 0, state: "INIT" },
+      { kind: "queue-pair", ...pair, state: "RTS" },
+      { kind: "queue-pair", ...pair, node: "target", state: "RTS" },
+      { kind: "queue-pair", ...pair, state: "gone" },
+    ]);
+    for (const event of events) expect(eventSchema.safeParse({ t: 0, ...event }).success).toBe(true);
+  });
+
   test("multipath is told by path, when it changes", () => {
     const { watch, events } = setUp();
     watch.take("initiator", "dm mp 2 0 1 0 2 1 A 0 1 2 8:0 A 0 0 1 E 0 1 2 8:16 A 0 0 1 ");
@@ -147,6 +170,31 @@ describe("the state of", () => {
     watch.take("initiator", "daemon iscsid 0");
     expect(watch.state.iscsid).toBe(0);
   });
+});
+
+describe("the history is told", () => {
+  test("of iscsid's processes, and of what daemons log", () => {
+    const { watch, events } = setUp();
+    watch.take("initiator", "daemon iscsid 2");
+    watch.take("initiator", "syslog iscsid connection1:0 is operational after recovery (1 attempts)");
+    watch.take("initiator", "syslog iscsid");
+    const log = { kind: "syslog", node: "initiator", program: "iscsid" };
+    expect(events).toEqual([
+      { kind: "daemon", node: "initiator", name: "iscsid", count: 2 },
+      { ...log, line: "connection1:0 is operational after recovery (1 attempts)" },
+      { ...log, line: "" },
+    ]);
+    for (const event of events) expect(eventSchema.safeParse({ t: 0, ...event }).success).toBe(true);
+  });
+});
+
+test("sessions that were logged out are not waited for", () => {
+  const { watch } = setUp();
+  watch.take("initiator", "session 1 10.1.0.2 FAILED blocked");
+  watch.take("initiator", "session 2 10.2.0.2 LOGGED_IN running");
+  expect(watch.recovered).toBe(false);
+  expect(watch.recoveredBut(new Set(["b"]))).toBe(false);
+  expect(watch.recoveredBut(new Set(["a"]))).toBe(true);
 });
 
 test("how late a watch woke up is told of either node", () => {
@@ -176,6 +224,8 @@ test("garbage changes nothing", () => {
     "socket 127.0.0.1:1 127.0.0.1:2 ESTABLISHED 0 0 0",
     "dm",
     "dm mp",
+    "qp",
+    "qp mlx5_0 17 18 RTS 1 1",
     "daemon",
     "daemon iscsid many",
     "[   12.3] Kernel panic",

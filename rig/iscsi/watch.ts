@@ -9,6 +9,8 @@ import type { HistorySink } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
 import { pathOfAddress } from "../lab/qemu-argv.ts";
 import { MULTIPATH_NAME, parseMultipathStatus } from "./multipath.ts";
+import { followQueuePair, type QueuePairState } from "./queue-pair.ts";
+import { pathOfRdmaDevice } from "./transport.ts";
 
 export interface SocketState {
   readonly node: NodeName;
@@ -36,6 +38,7 @@ export interface SessionState {
 export interface WatchState {
   readonly sessions: ReadonlyMap<string, SessionState>;
   readonly sockets: ReadonlyMap<string, SocketState>;
+  readonly queuePairs: ReadonlyMap<string, QueuePairState>;
   /** By path. */
   readonly multipath: ReadonlyMap<PathName, "active" | "failed">;
   /** Processes called iscsid on the initiator. */
@@ -50,6 +53,7 @@ const countOf = (text: string): number => (/^\d{1,15}$/.test(text) ? Number(text
 export class Watch implements AsyncDisposable {
   readonly #sessions = new Map<string, SessionState>();
   readonly #sockets = new Map<string, SocketState>();
+  readonly #queuePairs = new Map<string, QueuePairState>();
   readonly #multipath = new Map<PathName, "active" | "failed">();
   readonly #devices: ReadonlyMap<string, PathName>;
   readonly #sink: HistorySink;
@@ -76,7 +80,13 @@ export class Watch implements AsyncDisposable {
   }
 
   get state(): WatchState {
-    return { sessions: this.#sessions, sockets: this.#sockets, multipath: this.#multipath, iscsid: this.#iscsid };
+    return {
+      sessions: this.#sessions,
+      sockets: this.#sockets,
+      queuePairs: this.#queuePairs,
+      multipath: this.#multipath,
+      iscsid: this.#iscsid,
+    };
   }
 
   /**
@@ -89,8 +99,14 @@ export class Watch implements AsyncDisposable {
 
   /** Whether every session is logged in, and has been taken over by iscsid if that was started again. */
   get recovered(): boolean {
+    return this.recoveredBut(new Set());
+  }
+
+  /** The same, whatever became of the sessions of some paths. */
+  recoveredBut(except: ReadonlySet<PathName>): boolean {
     return [...this.#sessions.values()].every(
-      ({ sid, state, logins }) => state === "LOGGED_IN" && logins > (this.#loginsBefore.get(sid) ?? 0),
+      ({ path, sid, state, logins }) =>
+        except.has(path) || (state === "LOGGED_IN" && logins > (this.#loginsBefore.get(sid) ?? 0)),
     );
   }
 
@@ -121,9 +137,13 @@ export class Watch implements AsyncDisposable {
     const [kind, ...rest] = line.trim().split(" ");
     if (kind === "session") this.#session(rest, at);
     else if (kind === "socket") this.#socket(node, rest, at);
+    else if (kind === "qp") this.#queuePair(node, rest, at);
     else if (kind === "dm") this.#mapper(rest.join(" "), at);
-    else if (kind === "daemon" && node === "initiator") this.#iscsid = countOf(rest[1] ?? "");
-    else if (kind === "late") this.#sink.record({ kind: "late", node, ms: countOf(rest[0] ?? "") }, at);
+    else if (kind === "daemon" && node === "initiator") this.#daemon(rest, at);
+    else if (kind === "syslog") {
+      const [program = "", ...words] = rest;
+      this.#sink.record({ kind: "syslog", node, program, line: words.join(" ") }, at);
+    } else if (kind === "late") this.#sink.record({ kind: "late", node, ms: countOf(rest[0] ?? "") }, at);
     this.#changes.emit("change");
   }
 
@@ -142,6 +162,12 @@ export class Watch implements AsyncDisposable {
       this.#sessions.set(sid, { path, sid, state, device, logins: (known?.logins ?? 0) + again });
     }
     this.#sink.record({ kind: "session", path, sid, state: state === "GONE" ? "gone" : state, device }, at);
+  }
+
+  #daemon([name = "", count = ""]: readonly string[], at: bigint): void {
+    if (name !== "iscsid" || !/^\d{1,15}$/.test(count)) return;
+    this.#iscsid = Number(count);
+    this.#sink.record({ kind: "daemon", node: "initiator", name, count: this.#iscsid }, at);
   }
 
   #socket(
@@ -184,6 +210,29 @@ export class Watch implements AsyncDisposable {
       },
       at,
     );
+  }
+
+  #queuePair(
+    node: NodeName,
+    [device = "", number = "", peer = "", state = "", sent = "", received = ""]: readonly string[],
+    at: bigint,
+  ): void {
+    const path = pathOfRdmaDevice(device);
+    if (path === undefined) return;
+    const key = `${node} ${device} ${number}`;
+    const known = this.#queuePairs.get(key);
+    const ends = { node, path, number: countOf(number) };
+    // "GONE" stands where a peer's number would.
+    if (peer === "GONE") {
+      this.#queuePairs.delete(key);
+      this.#sink.record({ kind: "queue-pair", ...ends, peer: known?.peer ?? 0, state: "gone" }, at);
+      return;
+    }
+    const next = { ...ends, peer: countOf(peer), state, sent: countOf(sent), received: countOf(received) };
+    this.#queuePairs.set(key, followQueuePair(known, next));
+    // Packets are counted with every command; the history is told of what lasts.
+    if (known?.state === state && known.peer === next.peer) return;
+    this.#sink.record({ kind: "queue-pair", ...ends, peer: next.peer, state }, at);
   }
 
   #mapper(status: string, at: bigint): void {

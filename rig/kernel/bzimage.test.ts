@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { type BootImageParts, bootImage } from "../testing/elf.ts";
 import { parseBzImage } from "./bzimage.ts";
 
 const MAGIC = {
@@ -8,32 +9,8 @@ const MAGIC = {
   lz4: Buffer.from("02214c1800000000", "hex"),
 } as const;
 
-interface Parts {
-  readonly setupSectors: number;
-  readonly magic: string;
-  readonly protocol: number;
-  readonly release: string;
-  readonly payload: Buffer;
-  /** What the header says of the payload's length. */
-  readonly length: number;
-}
-
-/** A boot image as arch/x86/boot lays it out: setup sectors, then the protected-mode code with the payload in it. */
-const image = (more: Partial<Parts> = {}): Buffer => {
-  const payload = more.payload ?? Buffer.concat([MAGIC.xz, randomBytes(4000)]);
-  const setupSectors = more.setupSectors ?? 27;
-  const { magic = "HdrS", protocol = 0x20f, release = "6.1.0-13-amd64 (x) #1 SMP", length = payload.length } = more;
-  const setup = Buffer.alloc(((setupSectors || 4) + 1) * 512);
-  setup[0x1f1] = setupSectors;
-  setup.write(magic, 0x202, "latin1");
-  setup.writeUInt16LE(protocol, 0x206);
-  const versionAt = 0x400;
-  setup.writeUInt16LE(versionAt - 0x200, 0x20e);
-  setup.write(`${release}\0`, versionAt, "latin1");
-  setup.writeUInt32LE(0x123, 0x248);
-  setup.writeUInt32LE(length, 0x24c);
-  return Buffer.concat([setup, Buffer.alloc(0x123, 0x90), payload, Buffer.alloc(100)]);
-};
+const image = (more: Partial<BootImageParts> = {}): Buffer =>
+  bootImage({ payload: Buffer.concat([MAGIC.xz, randomBytes(4000)]), ...more });
 
 /** The build appends the unpacked size to every format but gzip. */
 const withSize = (packed: Buffer): Buffer => Buffer.concat([packed, Buffer.from([1, 2, 3, 4])]);
@@ -95,7 +72,7 @@ describe("what is no boot image is told with its file:", () => {
     expect(() => parseBzImage(bytes, "/boot/vmlinuz-x")).toThrow(
       expect.objectContaining({
         code: "RIG_KERNEL_BUNDLE",
-        blame: "environment",
+        blame: "usage",
         message: expect.stringMatching(new RegExp(`^/boot/vmlinuz-x: expected .*${words}`)) as string,
       }) as Error,
     );

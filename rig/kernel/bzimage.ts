@@ -33,7 +33,7 @@ const bad = (file: string, why: string) =>
   new RigError(
     "RIG_KERNEL_BUNDLE",
     `${file}: expected an x86-64 Linux bzImage (boot protocol 2.08 or newer); ${why}.`,
-    { blame: "environment" },
+    { blame: "usage" },
   );
 
 /** Takes a bzImage apart. `file` is for messages. */

@@ -1,61 +1,61 @@
-/** The catalogue of kernels by name, from kernels/catalogue.yaml. */
+/** The catalogue of kernels by name, from kernels/catalogue.yaml, and what can be built into those that the rig builds. */
 import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { messageOf, RigError } from "../core/errors.ts";
-import { suggestion } from "../core/nearest.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
+import { parseOriginText } from "./origin.ts";
+import { type KernelNames, type KernelSpec, type NamedKernel, parseKernel } from "./spec.ts";
+import { loadSuffixes } from "./suffixes.ts";
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/);
+/** Without `+`, which begins a suffix, and `:`, which ends a kind. */
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);
 
 const entrySchema = z.strictObject({
   title: z.string(),
-  /** Suites of Debian to look in; the newest version in any of them is taken. */
-  suites: z.array(z.string().regex(/^[a-z-]+$/)).min(1),
-  /** A package, or a meta package that depends on one. */
-  package: z.string().regex(/^[a-z0-9][a-z0-9.+-]+$/),
+  /** Where it comes from, as on the command line; paths are relative to the catalogue. */
+  from: z.string(),
 });
 const catalogueSchema = z.strictObject({ kernels: z.record(name, entrySchema) });
 
-export interface CatalogueEntry extends z.infer<typeof entrySchema> {
-  readonly name: string;
-}
-
 export const CATALOGUE_FILE = path.join(PROJECT_DIR, "kernels/catalogue.yaml");
 
+const badCatalogue = (message: string, cause?: unknown): RigError =>
+  new RigError("RIG_USAGE", message, { blame: "usage", cause });
+
+const parseEntry = (key: string, entry: z.infer<typeof entrySchema>, file: string): NamedKernel => {
+  const where = `${file} is no kernel catalogue: kernels.${key}.from`;
+  try {
+    const parsed = parseOriginText(entry.from, { cwd: path.dirname(path.resolve(file)), home: homedir() });
+    if (parsed === undefined)
+      throw badCatalogue(`${JSON.stringify(entry.from)} has no kind, such as debian: or source:`);
+    return { name: key, title: entry.title, ...parsed };
+  } catch (error) {
+    throw badCatalogue(`${where}: ${messageOf(error)}`, error);
+  }
+};
+
 /** Parses a catalogue; a mistake in it is told with its place. */
-export const parseCatalogue = (text: string, file: string): readonly CatalogueEntry[] => {
+export const parseCatalogue = (text: string, file: string): readonly NamedKernel[] => {
   let raw: unknown;
   try {
     raw = parse(text);
   } catch (error) {
-    throw new RigError("RIG_USAGE", `${file} is not YAML: ${messageOf(error).split("\n")[0] ?? ""}`, {
-      blame: "usage",
-      cause: error,
-    });
+    throw badCatalogue(`${file} is not YAML: ${messageOf(error).split("\n")[0] ?? ""}`, error);
   }
   const parsed = catalogueSchema.safeParse(raw);
-  if (!parsed.success)
-    throw new RigError("RIG_USAGE", `${file} is no kernel catalogue:\n${z.prettifyError(parsed.error)}`, {
-      blame: "usage",
-    });
-  return Object.entries(parsed.data.kernels).map(([key, entry]) => ({ name: key, ...entry }));
+  if (!parsed.success) throw badCatalogue(`${file} is no kernel catalogue:\n${z.prettifyError(parsed.error)}`);
+  return Object.entries(parsed.data.kernels).map(([key, entry]) => parseEntry(key, entry, file));
 };
 
-export const loadCatalogue = async (): Promise<readonly CatalogueEntry[]> =>
-  parseCatalogue(await readFile(CATALOGUE_FILE, "utf8"), CATALOGUE_FILE);
-
-/** The entry of that name, or RIG_UNKNOWN_KERNEL with the nearest name. */
-export const findKernel = (catalogue: readonly CatalogueEntry[], wanted: string): CatalogueEntry => {
-  const entry = catalogue.find(candidate => candidate.name === wanted);
-  if (entry !== undefined) return entry;
-  const known = catalogue.map(candidate => candidate.name);
-  throw new RigError(
-    "RIG_UNKNOWN_KERNEL",
-    `There is no kernel ${JSON.stringify(wanted.slice(0, 100))}. ${suggestion(wanted, known)} All of them: rig kernels`,
-    {
-      blame: "usage",
-    },
-  );
+/** All that a kernel's name can be made of. */
+export const loadCatalogue = async (): Promise<KernelNames> => {
+  const [text, suffixes] = await Promise.all([readFile(CATALOGUE_FILE, "utf8"), loadSuffixes()]);
+  return { kernels: parseCatalogue(text, CATALOGUE_FILE), suffixes };
 };
+
+/** The kernel of that name, or from that origin; RIG_UNKNOWN_KERNEL with the nearest name, or RIG_USAGE. */
+export const findKernel = (catalogue: KernelNames, wanted: string): KernelSpec =>
+  parseKernel(wanted, catalogue, { cwd: process.cwd(), home: homedir() });

@@ -14,7 +14,7 @@ test.each<[string, string | undefined, string | undefined]>([
   expect(imageBehind(depends === undefined ? {} : { Depends: depends })).toBe(image);
 });
 
-const ENTRY = { name: "debian-6.1", title: "Debian 12", suites: ["bookworm"], package: "linux-image-amd64" };
+const ENTRY = { name: "debian-6.1", suites: ["bookworm"], package: "linux-image-amd64" };
 
 /** An archive with one kernel of this version, which leaves the package in the working directory as apt does. */
 const archive = (version: string) => ({
@@ -71,6 +71,19 @@ describe("a kernel package", () => {
     await standIns(archive("6.1.1-1"));
     await kernelPackage(ENTRY, silentLog);
     expect(await cachedKernelPackage({ ...ENTRY, suites: ["trixie"] })).toBeUndefined();
+  });
+
+  test("is fetched again when the catalogue names another package, but not because a pointer does not say", async () => {
+    const cache = await ownCache();
+    await standIns(archive("6.1.1-1"));
+    const first = await kernelPackage(ENTRY, silentLog);
+    const other = { ...ENTRY, package: "linux-image-cloud-amd64" };
+    expect(await cachedKernelPackage(other)).toBeUndefined();
+    const file = path.join(cache, "kernel-pointers/debian-6.1.json");
+    const { wanted, ...older } = JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
+    expect(wanted).toBe("linux-image-amd64");
+    await writeFile(file, JSON.stringify(older));
+    expect(await cachedKernelPackage(ENTRY)).toMatchObject({ sha256: first.sha256 });
   });
 
   test("that apt does not leave is an error, until it does", async () => {

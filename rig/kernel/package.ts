@@ -12,7 +12,6 @@ import { acquireLock } from "../core/lock.ts";
 import type { Log } from "../core/log.ts";
 import { cacheDir } from "../core/paths.ts";
 import { type PackageFacts, privateApt, showPackage } from "../debian/apt.ts";
-import type { CatalogueEntry } from "./catalogue.ts";
 
 const pointerSchema = z.strictObject({
   package: z.string(),
@@ -20,21 +19,33 @@ const pointerSchema = z.strictObject({
   /** SHA-256 of the .deb, from the signed index. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   suites: z.array(z.string()),
+  /** What was looked for; pointers of earlier rigs do not say. */
+  wanted: z.string().optional(),
 });
 type Pointer = z.infer<typeof pointerSchema>;
+
+/** What to look for, and the name under which it is kept. */
+export interface PackageRequest {
+  readonly name: string;
+  /** Suites of Debian to look in; the newest version in any of them is taken. */
+  readonly suites: readonly string[];
+  /** A package, or a meta package that depends on one. */
+  readonly package: string;
+}
 
 export interface KernelPackage extends Pointer {
   /** The .deb in the cache. */
   readonly deb: string;
 }
 
-const pointerFile = (entry: CatalogueEntry): string => path.join(cacheDir(), "kernel-pointers", `${entry.name}.json`);
+const pointerFile = (entry: PackageRequest): string => path.join(cacheDir(), "kernel-pointers", `${entry.name}.json`);
 const keyOf = (pointer: Pointer): string => contentKey(pointer.package, pointer.version, pointer.sha256);
 
-const readPointer = async (entry: CatalogueEntry): Promise<Pointer | undefined> => {
+const readPointer = async (entry: PackageRequest): Promise<Pointer | undefined> => {
   try {
     const parsed = pointerSchema.safeParse(JSON.parse(await readFile(pointerFile(entry), "utf8")));
-    return parsed.success && parsed.data.suites.join() === entry.suites.join() ? parsed.data : undefined;
+    if (!parsed.success || parsed.data.suites.join() !== entry.suites.join()) return undefined;
+    return (parsed.data.wanted ?? entry.package) === entry.package ? parsed.data : undefined;
   } catch {
     return undefined;
   }
@@ -52,7 +63,7 @@ const requireDeb = async (dir: string, pointer: Pointer): Promise<string> => {
 };
 
 /** The kernel package in the cache, without asking the archive; undefined if it is not there or is damaged. */
-export const cachedKernelPackage = async (entry: CatalogueEntry): Promise<KernelPackage | undefined> => {
+export const cachedKernelPackage = async (entry: PackageRequest): Promise<KernelPackage | undefined> => {
   const pointer = await readPointer(entry);
   const dir = pointer === undefined ? undefined : await peekCache("kernel-package", keyOf(pointer));
   const deb = dir === undefined ? undefined : await debIn(dir);
@@ -67,7 +78,7 @@ export const imageBehind = (facts: PackageFacts): string | undefined =>
     .find(dependency => /^linux-image-[0-9]/.test(dependency));
 
 const fetchPackage = async (
-  entry: CatalogueEntry,
+  entry: PackageRequest,
   log: Log,
   signal: AbortSignal | undefined,
 ): Promise<KernelPackage> => {
@@ -83,6 +94,7 @@ const fetchPackage = async (
     version: facts["Version"],
     sha256: facts["SHA256"],
     suites: [...entry.suites],
+    wanted: entry.package,
   });
   const dir = await cached({
     kind: "kernel-package",
@@ -111,7 +123,7 @@ const fetchPackage = async (
 
 /** The kernel package: the cached one, or the newest one of the archive where none is cached or `refresh` is asked for. */
 export const kernelPackage = async (
-  entry: CatalogueEntry,
+  entry: PackageRequest,
   log: Log,
   options: { refresh?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<KernelPackage> => {

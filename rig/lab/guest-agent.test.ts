@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { poll, sleep } from "../core/clock.ts";
+import { run } from "../core/exec.ts";
 import { silentLog } from "../core/log.ts";
 import { compileProgram } from "../image/program.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
@@ -31,6 +32,14 @@ const startProgram = (...args: readonly string[]): ChildProcessWithoutNullStream
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;
 };
+
+/** Sends each argument but the first to the socket that this one names, as a datagram. Node.js cannot. */
+const SEND_DATAGRAMS = `
+use Socket;
+socket(S, PF_UNIX, SOCK_DGRAM, 0) or die "socket: $!";
+my $to = sockaddr_un(shift @ARGV);
+for (@ARGV) { defined(send(S, $_, 0, $to)) or die "send: $!"; }
+`;
 
 /** The program without the rig's end of it: what is said to it, and what it says. */
 const startRaw = () => {
@@ -342,6 +351,37 @@ describe("the watch", () => {
     lines.length = 0;
     daemon.kill("SIGKILL");
     await until(`daemon iscsid ${before}`);
+  });
+
+  test("tells what iscsid logs, in its own words, and nothing of others", async () => {
+    const log = path.join(await temporaryDirectory(), "log");
+    const { agent } = await start("/sys", log);
+    const { lines, take, until } = lineBox();
+    const say = (...messages: readonly string[]) =>
+      run(["perl", "-e", SEND_DATAGRAMS, log, ...messages]).then(({ exitCode, stderr }) => {
+        expect([exitCode, stderr]).toEqual([0, ""]);
+      });
+    await say("<28>Nov 22 20:12:42 iscsid: nobody watches yet");
+    await agent.watch(2, "mp", take);
+    await say(
+      "<30>Nov 22 20:12:42 dropbear[7]: Pubkey auth succeeded",
+      "<28>Nov 22 20:12:42 iscsid: Connection1:0 to [target: t, portal: p,3260] is operational now",
+      "",
+      "<28>",
+      "<28>Nov 22 20:12:42 iscsid",
+      "<28>Nov 22 20:12:42 iscsidx: not it",
+      "no priority > at all: really",
+      "<28>Nov 22 20:12:42 iscsid[7]: \x1b[1mtwo\nlines",
+      `<28>Nov 22 20:12:42 iscsid: ${"x".repeat(1900)}`,
+      "<28>Nov 22 20:12:42 iscsid: last",
+    );
+    await until("syslog iscsid last");
+    expect(lines.filter(line => line.startsWith("syslog "))).toEqual([
+      "syslog iscsid Connection1:0 to [target: t, portal: p,3260] is operational now",
+      expect.stringMatching(/^syslog iscsid .*two lines$/),
+      `syslog iscsid ${"x".repeat(512)}`,
+      "syslog iscsid last",
+    ]);
   });
 
   test("reports everything anew when it is started again", async () => {

@@ -63,7 +63,7 @@ const startNode = (
 ): Promise<RunningVm> => {
   const { request, rooms, scope, signal } = parts;
   return startVm({
-    vm: microVm(node, request.bay.host, { places: placesOf(parts, node), ...more }),
+    vm: microVm(node, request.bay.host, { places: placesOf(parts, node), entry: request.kernel.bundle.entry, ...more }),
     room: rooms[node],
     container: request.bay.containers[node],
     backingBytes: request.backingMiB * 2 ** 20,

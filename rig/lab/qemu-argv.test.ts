@@ -60,7 +60,7 @@ describe("the microVM", () => {
 
   test("boots the bundle's kernel with memory of its own, where nothing else is asked for", () => {
     const argv = qemuArgv(vm());
-    expect(valuesOf(argv, "-kernel")).toEqual(["/bundles/k/vmlinux"]);
+    expect(valuesOf(argv, "-kernel")).toEqual(["/bundles/k/kernel"]);
     expect(valuesOf(argv, "-initrd")).toEqual(["/bundles/k/initramfs.cpio"]);
     expect(valuesOf(argv, "-m")).toEqual(["384"]);
     for (const word of ["memory-backend=ram", "-incoming", "-option-rom"]) expect(argv).not.toContain(word);
@@ -80,6 +80,8 @@ describe("the microVM", () => {
     const argv = qemuArgv(vm({ memory: { file: MEMORY, own: false }, incoming: true }));
     expect(valuesOf(argv, "-incoming")).toEqual(["defer"]);
     expect(valuesOf(argv, "-option-rom")).toEqual(["pvh.bin"]);
+    const unpacksItself = qemuArgv(vm({ memory: { file: MEMORY, own: false }, incoming: true, entry: "bzimage" }));
+    expect(valuesOf(unpacksItself, "-option-rom")).toEqual(["linuxboot_dma.bin"]);
     for (const option of ["-kernel", "-initrd", "-append"]) expect(argv).not.toContain(option);
   });
 

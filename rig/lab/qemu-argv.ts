@@ -3,6 +3,7 @@
  * it was saved under.
  */
 import { type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
+import type { BootEntry } from "../kernel/image.ts";
 
 export type Accelerator = "kvm" | "tcg";
 
@@ -26,6 +27,8 @@ export interface MicroVm {
   };
   /** The guest's memory in a file: its own and written to while a snapshot is made, everybody's and only read when one is restored. */
   readonly memory?: { readonly file: string; readonly own: boolean } | undefined;
+  /** How the kernel is started; through its PVH entry if undefined. */
+  readonly entry?: BootEntry | undefined;
   /** Waits for a snapshot's device state instead of booting. */
   readonly incoming?: boolean | undefined;
 }
@@ -153,9 +156,9 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...(vm.incoming === true
       ? // What is restored has booted already: the ROM that a kernel brings along is all that is left of it, and loading it takes a third of QEMU's start.
-        ["-option-rom", "pvh.bin"]
+        ["-option-rom", vm.entry === "bzimage" ? "linuxboot_dma.bin" : "pvh.bin"]
       : [
-          ...["-kernel", `${places.bundle}/vmlinux`, "-initrd", `${places.bundle}/initramfs.cpio`],
+          ...["-kernel", `${places.bundle}/kernel`, "-initrd", `${places.bundle}/initramfs.cpio`],
           ...["-append", append.join(" ")],
         ]),
     "-chardev",

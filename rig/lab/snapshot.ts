@@ -46,7 +46,7 @@ const CPUS = 1;
 export const microVm = (
   node: NodeName,
   host: LabHost,
-  more: Pick<MicroVm, "places" | "memory" | "incoming">,
+  more: Pick<MicroVm, "places" | "memory" | "incoming" | "entry">,
 ): MicroVm => ({
   node,
   accelerator: host.accelerator.accelerator,
@@ -72,7 +72,7 @@ const hostCpu = ({ accelerator }: LabHost): readonly string[] => {
 export const snapshotKey = (host: LabHost, kernel: Kernel, setUp: readonly string[]): string => {
   const places = { lab: "/lab", bundle: "/bundle" };
   const argv = NODE_NAMES.map(node =>
-    qemuArgv(microVm(node, host, { places, memory: { file: "/memory", own: true } })),
+    qemuArgv(microVm(node, host, { places, entry: kernel.bundle.entry, memory: { file: "/memory", own: true } })),
   );
   return contentKey(
     RECIPE,

@@ -20,7 +20,7 @@ export type BadExtent = z.infer<typeof badExtentSchema>;
 
 export const findingSchema = z.strictObject({
   oracle: z.enum(ORACLES),
-  /** stale, lost, torn, misdirected, foreign, unreadable | hang | panic, oops, bug, warning, hung-task, rcu-stall ... */
+  /** stale, lost, torn, misdirected, foreign, unreadable | hang | offline, split-view, stuck, down, unprovoked | panic, oops, bug, warning, hung-task, rcu-stall ... */
   class: z.string(),
   /** One line, stable between runs: no addresses, times or process ids. */
   title: z.string(),

@@ -131,6 +131,15 @@ describe("unreadable", () => {
     expect(finding.explanation).toContain("was never answered");
   });
 
+  test("not one through an initiator that died, which has a cause of its own", () => {
+    const died = (at: number) => good().add({ kind: "node", t: at * 1e9, node: "initiator", state: "off" });
+    expect(judge(died(10.5).phase("read-back", 11, 20).read(21, { at: 12 })).findings).toEqual([]);
+    expect(judge(died(12.5).phase("read-back", 11, 20).read(21, { at: 12 })).findings).toEqual([]);
+    // It failed before; and a lab that is taken down afterwards has not died.
+    expect(only(died(13.5).phase("read-back", 11, 20).read(20, { at: 12, fail: 13 })).class).toBe("unreadable");
+    expect(only(died(21).phase("read-back", 11, 20).read(21, { at: 12 })).class).toBe("unreadable");
+  });
+
   test("not an unanswered read outside it: that is the hang oracle's", () => {
     expect(judge(good().read(21, { at: 12 })).findings).toEqual([]);
   });

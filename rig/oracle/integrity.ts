@@ -6,7 +6,15 @@
  */
 import { READ_BACK_PHASE } from "../core/names.ts";
 import type { History } from "../history/event.ts";
-import { allHealedNs, type FaultSpan, faultsOf, type Operation, operationsOf, phaseOf } from "../history/view.ts";
+import {
+  allHealedNs,
+  eventsOf,
+  type FaultSpan,
+  faultsOf,
+  type Operation,
+  operationsOf,
+  phaseOf,
+} from "../history/view.ts";
 import type { BadExtent, Finding } from "./finding.ts";
 import { badExtentOf, explain, TITLES, titleOf } from "./integrity-words.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
@@ -17,14 +25,23 @@ import { plural } from "./words.ts";
 /** At most this many bad extents are listed in one finding. */
 export const MAX_EXTENTS = 200;
 
-/** Reads that got no data although nothing was broken any more, or that belong to the final read-back. */
+/**
+ * Reads that got no data although nothing was broken any more, or that belong to the final read-back. One that went through an
+ * initiator that died tells of its death and not of the disk: the kernel log has the cause.
+ */
 const unreadable = (history: History, operations: Operations, faults: readonly FaultSpan[]): Violation[] => {
   const healedNs = allHealedNs(faults);
   const readBack = phaseOf(history, READ_BACK_PHASE);
   const inReadBack = (read: Operation) =>
     readBack !== undefined && read.invokeNs >= readBack.beginNs && read.invokeNs <= readBack.endNs;
+  const diedNs = eventsOf(history, "node")
+    .filter(({ event }) => event.node === "initiator" && event.state === "off")
+    .map(({ event }) => event.t);
+  const ofTheDead = (read: Operation) =>
+    read.via === "initiator" && diedNs.some(t => t <= read.doneNs && t < (readBack?.endNs ?? 0));
   return [...operations.values()]
     .filter(({ action, state }) => action === "read" && state !== "ok")
+    .filter(read => !ofTheDead(read))
     .filter(read => inReadBack(read) || (read.state === "fail" && read.invokeNs > healedNs))
     .map(read => ({
       class: "unreadable",

@@ -9,6 +9,7 @@ const healthy = () =>
   new HistoryBuilder()
     .console("target", 0, "[    0.000000] Linux version 6.1.0")
     .console("initiator", 0, "[    0.000000] Linux version 6.1.0")
+    .loggedIn(0)
     .limits(0, 10_000)
     .write(1, { at: 1, ok: 2, sectors: 8 })
     .write(2, { at: 3, ok: 6, sectors: 8 })
@@ -26,6 +27,7 @@ describe("a cell", () => {
       [healthy().read(20, { at: 9, ok: 9.5, sectors: 8, content: [written(1, 0, 8)] }), "integrity"],
       [healthy().console("target", 20, "[   20.000001] Kernel panic - not syncing: x"), "kernel-log"],
       [healthy().read(20, { at: 20, ok: 40 }), "hang"],
+      [healthy().session(3, "b", "FAILED"), "session"],
     ];
     for (const [builder, oracle] of cells) {
       const { status, reason, findings } = judge(builder.build());

@@ -11,9 +11,10 @@ import { hangOracle } from "./hang.ts";
 import { integrityOracle } from "./integrity.ts";
 import { kernelLogOracle } from "./kernel-log.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
+import { sessionOracle } from "./session.ts";
 
 /** The oracles that judge every cell, in the order in which their findings are told. */
-export const ALL_ORACLES: readonly Oracle[] = [integrityOracle, kernelLogOracle, hangOracle];
+export const ALL_ORACLES: readonly Oracle[] = [integrityOracle, kernelLogOracle, sessionOracle, hangOracle];
 
 export interface CellJudgement extends CellStatus {
   readonly findings: readonly Finding[];

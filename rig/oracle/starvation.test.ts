@@ -211,6 +211,32 @@ describe("a session that was lost", () => {
     return heal === undefined ? injected : [...injected, edge(heal - 10, "heal", "begin"), edge(heal, "heal", "end")];
   };
 
+  test("that an instrument held up was lost when the kernel told of the error", () => {
+    const instrument: HistoryEvent = { t: ms(10_000), kind: "instrument", name: "slow-stop", ms: 5000 };
+    const error = (t: number, line = "[ 1.0]  connection1:0: detected conn error (1022)"): HistoryEvent => ({
+      t: ms(t),
+      kind: "console",
+      node: "initiator",
+      line,
+    });
+    const fault = broken("path a", 12_000, 15_000);
+    expect(starved(...fault, error(15_000), some(18_200), lost)).toBeDefined();
+    expect(starved(instrument, ...fault, error(15_000), some(18_200), lost)).toBeUndefined();
+    expect(starved(instrument, ...fault, error(15_000), some(14_000), lost)).toBeUndefined();
+    expect(starved(instrument, error(15_000), some(14_000), lost)).toBeDefined();
+    // The error of another connection, and one so long ago that it is another one.
+    expect(
+      starved(instrument, ...fault, error(15_000, "connection2:0: detected conn error"), some(18_200), lost),
+    ).toBeDefined();
+    expect(starved(instrument, ...broken("path a", 11_000, 13_000), error(12_999), some(18_200), lost)).toBeDefined();
+  });
+
+  test("is not one that was logged out", () => {
+    const logout = (path: PathName): HistoryEvent => ({ t: ms(19_000), kind: "logout", path, sid: "1", edge: "begin" });
+    expect(starved(logout("a"), some(18_200), lost)).toBeUndefined();
+    expect(starved(logout("b"), some(18_200), lost)).toBeDefined();
+  });
+
   test.each<[string, string, number, number | undefined, boolean]>([
     ["is in place", "path a", 12_000, undefined, true],
     ["was in place lately", "path a", 12_000, 18_000, true],

@@ -12,7 +12,7 @@
  */
 import { NODE_NAMES, type NodeName, type PathName, READ_BACK_PHASE } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
-import { eventsOf, type FaultSpan, faultsOf, phaseOf } from "../history/view.ts";
+import { eventsOf, type FaultSpan, faultsOf, heldUpNs, phaseOf } from "../history/view.ts";
 
 /** S where no NOP timer is known. */
 const DEFAULT_SPAN_MS = 1000;
@@ -128,7 +128,8 @@ const explainedLateness = ({ history, spanMs, waits, counts }: Measured): string
 };
 
 /** A fault on one path leaves the other one alone; any other fault may touch both. */
-const touches = ({ on }: FaultSpan, path: PathName): boolean => !/^path [a-z]$/.test(on) || on === `path ${path}`;
+export const touches = ({ on }: FaultSpan, path: PathName): boolean =>
+  !/^path [a-z]$/.test(on) || on === `path ${path}`;
 
 const wasInPlace = ({ on, injectBegin, healBegin, healEnd }: FaultSpan, fromNs: number, toNs: number): boolean => {
   // Sessions do well without iscsid. It is its new start that drops them, some time after it: it takes them over one by one.
@@ -137,19 +138,33 @@ const wasInPlace = ({ on, injectBegin, healBegin, healEnd }: FaultSpan, fromNs: 
   return (healEnd?.event.t ?? Number.POSITIVE_INFINITY) >= fromNs;
 };
 
+/** When the connection failed: where an instrument may have held its loss up, the kernel's own word on its console. */
+const errorNs = (history: History, { sid, t }: EventOf<"session">, slackNs: number): number => {
+  const heldNs = heldUpNs(history, t);
+  if (heldNs === 0) return t;
+  const error = `connection${sid}:0: detected conn error`;
+  const told = eventsOf(history, "console").findLast(
+    ({ event }) => event.node === "initiator" && event.t <= t && event.line.includes(error),
+  );
+  return told === undefined || told.event.t < t - heldNs - slackNs ? t : told.event.t;
+};
+
 /** A session that was lost on a path that nobody had touched, while a node was waiting. */
 const unprovokedLoss = ({ history, spanMs, waits, counts }: Measured): string | undefined => {
   const faults = faultsOf(history);
   const beforeMs = SPANS_BEFORE_LOSS * spanMs;
   const states = new Map<string, string>();
+  const logouts = eventsOf(history, "logout");
   for (const { event } of eventsOf(history, "session")) {
     const was = states.get(event.sid);
     states.set(event.sid, event.state);
     if (was !== "LOGGED_IN" || event.state === "LOGGED_IN" || !counts(event.t)) continue;
-    const fromNs = event.t - beforeMs * 1e6;
-    if (faults.some(fault => touches(fault, event.path) && wasInPlace(fault, fromNs, event.t))) continue;
+    if (logouts.some(({ event: { path, t } }) => path === event.path && t <= event.t)) continue;
+    const lostNs = errorNs(history, event, beforeMs * 1e6);
+    const fromNs = lostNs - beforeMs * 1e6;
+    if (faults.some(fault => touches(fault, event.path) && wasInPlace(fault, fromNs, lostNs))) continue;
     for (const { node, waits: own } of waits) {
-      const waitMs = own.between(fromNs, event.t);
+      const waitMs = own.between(fromNs, lostNs);
       if (waitMs >= WAITED_BEFORE_LOSS * spanMs)
         return words(
           `the session of path ${event.path} was ${event.state} without a fault on its path, and ${waitedWords(node, waitMs, beforeMs)}`,

@@ -86,6 +86,7 @@ const gather = (events: readonly HistoryEvent[]): Unit[] => {
         break;
       }
       case "console":
+      case "syslog":
         add("console", RANK.console, index, event);
         break;
       case "load":
@@ -100,7 +101,11 @@ const gather = (events: readonly HistoryEvent[]): Unit[] => {
       case "fault":
       case "evidence":
       case "session":
+      case "daemon":
+      case "logout":
+      case "instrument":
       case "socket":
+      case "queue-pair":
       case "multipath":
       case "node":
       case "note":

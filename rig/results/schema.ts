@@ -20,7 +20,15 @@ export const kernelIdentitySchema = z.strictObject({
   version: z.string().optional(),
   package: z.string().optional(),
   packageVersion: z.string().optional(),
-  /** SHA-256 of the kernel image as it was fetched or built. */
+  /** What `--kernel` takes for it, where that is not its name. */
+  given: z.string().optional(),
+  /** Of a kernel that the rig built: the version in the source's Makefile, a hash of the source, what was built in. */
+  sourceVersion: z.string().optional(),
+  sourceKey: z.string().optional(),
+  suffixes: z.array(z.string()).optional(),
+  /** SHA-256 of the kernel's .config, where it could be had. */
+  configSha256: z.string().optional(),
+  /** SHA-256 of the kernel image as it was fetched, found or built. */
   sha256: z.string(),
   /** Where it came from, in words. */
   source: z.string(),

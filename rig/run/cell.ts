@@ -4,6 +4,7 @@
  */
 import { mkdir, readdir, stat } from "node:fs/promises";
 import path from "node:path";
+import { shellQuote } from "../core/argv.ts";
 import { sha256File } from "../core/cache.ts";
 import { deadline, monotonicMs, wallClock } from "../core/clock.ts";
 import { asRigError, type RigError } from "../core/errors.ts";
@@ -227,7 +228,7 @@ export const runCell = async (request: CellRequest): Promise<CellOutcome> => {
     sessions: (trail.bench?.sessions ?? []).map(session => ({ path: session.path, values: { ...session.values } })),
     faults: (trail.bench?.desk.evidence ?? []).map(evidence => ({ ...evidence, counters: { ...evidence.counters } })),
     operations: { invoked, ok, failed, unanswered: invoked - ok - failed },
-    reproduce: `npx rig run ${scenario.name} --kernel ${kernel.name} --seed ${seed}`,
+    reproduce: `npx rig run ${scenario.name} --kernel ${shellQuote(kernel.identity.given ?? kernel.name)} --seed ${seed}`,
     files: await listFiles(dir),
   };
   await writeJson(path.join(dir, "cell.json"), cell);

@@ -7,6 +7,7 @@ const cell = () =>
   new HistoryBuilder()
     .console("target", 0, "[    0.000000] Linux version 6.1.0")
     .console("initiator", 0, "[    0.000000] Linux version 6.1.0")
+    .loggedIn(0)
     .limits(0, 10_000)
     .write(1, { at: 1, ok: 2, sectors: 8 });
 
@@ -37,6 +38,24 @@ describe("a cell that stopped", () => {
       reason: expect.stringContaining(unanswered.message) as string,
     });
     expect(judgeCell(fine(), { error: unanswered })).toMatchObject({ status: "ERROR", reason: unanswered.message });
+  });
+
+  test("because a session did not come back fails when the oracle says so, and is an error of the rig if it does not", () => {
+    const unrecovered = new RigError("RIG_DEADLINE", "Expected every session to be logged in again", {
+      context: { unrecovered: true },
+    });
+    const down = cell()
+      .fault("path-drop:a#1", 1, 3)
+      .session(3, "a", "FREE")
+      .readBack(10, 8, [written(1, 0, 8)])
+      .note(60);
+    const { status, findings } = judgeCell(down.build(), { error: unrecovered });
+    expect({ status, classes: findings.map(finding => finding.class) }).toEqual({
+      status: "FAIL",
+      classes: ["split-view"],
+    });
+    expect(judgeCell(down.build(), { error: other }).status).toBe("ERROR");
+    expect(judgeCell(fine(), { error: unrecovered })).toMatchObject({ status: "ERROR", reason: unrecovered.message });
   });
 
   test("for another reason is an error, although something hangs: the rig may be why", () => {

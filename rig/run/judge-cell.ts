@@ -3,6 +3,7 @@ import type { RigError } from "../core/errors.ts";
 import type { History } from "../history/event.ts";
 import { type CellJudgement, type JudgeOptions, judge } from "../oracle/judge.ts";
 import { judgeStarvation } from "../oracle/starvation.ts";
+import { isUnrecovered } from "../scenario/controls.ts";
 import { cellStatus } from "../verdict/cell-status.ts";
 import { isUnanswered } from "../workload/ledger.ts";
 
@@ -13,9 +14,12 @@ export interface JudgedCell extends CellJudgement {
   readonly worstWaitMs: number;
 }
 
-/** The oracles' word. An operation without an answer is theirs to judge; only if they find nothing is it the rig's error. */
+/**
+ * The oracles' word. An operation without an answer and a session that did not come back are theirs to judge; only if they
+ * find nothing is it the rig's error.
+ */
 const ask = (history: History, options: JudgeOptions): CellJudgement => {
-  if (!isUnanswered(options.error)) return judge(history, options);
+  if (!isUnanswered(options.error) && !isUnrecovered(options.error)) return judge(history, options);
   const without = judge(history, { ...options, error: undefined });
   return without.status === "FAIL" ? without : judge(history, options);
 };

@@ -287,7 +287,7 @@ describe("a restore that fails", () => {
   test("is not tried with devices that are not as they were saved, though the file looks the same", async () => {
     (await start(labsOf())).end();
     const file = await inSnapshot("devices-initiator");
-    const seconds = Math.floor((await stat(file)).mtimeMs) / 1000;
+    const seconds = Math.round((await stat(file)).mtimeMs) / 1000;
     await writeFile(file, "retsigers");
     await utimes(file, seconds, seconds);
     world.told.length = 0;
@@ -379,6 +379,13 @@ describe("a snapshot that cannot be made", () => {
     expect(asked.phases).toEqual(["queue", "boot", "set-up"]);
   });
 
+  test("since the kernel lacks what the scenario needs costs one boot, and is the cell's error", async () => {
+    const lacking = new RigError("RIG_ISCSI_SETUP", "The transport iser needs ib_iser.", { blame: "environment" });
+    world.configure = () => Promise.reject(lacking);
+    await expect(ask(labsOf()).ready).rejects.toBe(lacking);
+    expect([count("boot"), said.length]).toEqual([1, 1]);
+  });
+
   test("since the one who made it gave up is made by another who waits for it", async () => {
     const labs = labsOf();
     const { promise, reject } = Promise.withResolvers<undefined>();
@@ -449,8 +456,10 @@ describe("labs side by side", () => {
     const restored = [await start(labs), await start(labs)];
     world.save = () => Promise.reject(UNMIGRATABLE);
     const cold = ask(labs, { kernel: OTHER_KERNEL });
-    const late = ask(labs);
     await vi.waitFor(async () => expect(await snapshots()).toContainEqual(expect.stringMatching(/^\./)));
+    await settle();
+    const late = ask(labs);
+    await vi.waitFor(() => expect(late.phases).toEqual(["queue"]));
     await settle();
     expect([count("boot 6.12"), count("restore")]).toEqual([0, 2]);
     for (const lab of restored) lab.end();

@@ -172,6 +172,8 @@ export class Labs {
     } catch (error) {
       forget();
       request.signal.throwIfAborted();
+      // What the kernel lacks a second boot will not give it.
+      if (error instanceof RigError && error.code === "RIG_ISCSI_SETUP" && error.blame === "environment") throw error;
       if (!making.signal.aborted) {
         this.#refuse(key, `No snapshot of ${request.kernel.name} could be made: ${messageOf(error)}`);
         return undefined;

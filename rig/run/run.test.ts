@@ -12,6 +12,7 @@ import { type CellRequest, cellDirectory } from "./cell.ts";
 import type { CellOutcome } from "./cells.ts";
 import { rememberDurations } from "./durations.ts";
 import { type RunRequest, runAll } from "./run.ts";
+import type { Trial } from "./trial.ts";
 
 /** Stands in for the lab: what each cell comes to. */
 const cells = vi.hoisted(() => ({
@@ -72,6 +73,9 @@ const kernel = (name: string): Kernel =>
 const scenario = (name: string): Scenario =>
   ({ name, title: `about ${name}`, about: [], healthy: "All is well." }) as unknown as Scenario;
 
+const trialsOf = (names: readonly string[], ...kernels: [Kernel] | [Kernel, Kernel]): Trial[] =>
+  names.map(name => ({ scenario: scenario(name), kernels }));
+
 const CELL = { seed: 1, attempt: 1 } as CellRequest;
 
 const outcome = (
@@ -104,8 +108,7 @@ const setUp = async (more: Partial<RunRequest> = {}) => {
     id: "run-1",
     command: ["rig", "compare"],
     host: {} as LabHost,
-    scenarios: [scenario("g/one"), scenario("g/two")],
-    kernels: [kernel("base"), kernel("head")],
+    trials: trialsOf(["g/one", "g/two"], kernel("base"), kernel("head")),
     seeds: [1, 2],
     out,
     timeoutScale: 1,
@@ -169,8 +172,64 @@ describe("a run", () => {
     expect(said).toContain(" 2/20  PASS  g/one  head  seed 1  1.2 s");
   });
 
+  test("runs each scenario on its own kernels, and says each verdict as soon as its cells are over", async () => {
+    const [old, older, oldest] = [kernel("old"), kernel("older"), kernel("oldest")];
+    const { request, said, stored } = await setUp({
+      trials: [
+        { scenario: scenario("g/one"), kernels: [older, old] },
+        { scenario: scenario("g/two"), kernels: [oldest, older] },
+      ],
+      seeds: [1, 2, 3, 4],
+    });
+    // The head of the second is the base of the first, and fails there alone.
+    cells.run = one => {
+      const on = `${one.scenario.name} ${one.kernel.name}`;
+      order.push(`${on} ${one.seed}`);
+      return Promise.resolve(outcome(one, on === "g/one older" || on === "g/two oldest" ? "FAIL" : "PASS"));
+    };
+    const { run } = await runAll(request);
+    expect(order).toEqual([
+      ...[1, 2, 3, 4].flatMap(seed => [`g/one older ${seed}`, `g/one old ${seed}`]),
+      ...[1, 2, 3, 4].flatMap(seed => [`g/two oldest ${seed}`, `g/two older ${seed}`]),
+    ]);
+    expect(run.kernels.map(({ name }) => name)).toEqual(["older", "old", "oldest"]);
+    expect(run.comparison).toMatchObject([
+      { scenario: "g/one", base: { kernel: "older", fail: 4 }, head: { kernel: "old", pass: 4 }, verdict: "fixed" },
+      { scenario: "g/two", base: { kernel: "oldest", fail: 4 }, head: { kernel: "older", pass: 4 }, verdict: "fixed" },
+    ]);
+    expect(run).toMatchObject({ exitStatus: 0, complete: true });
+    expect(await stored()).toEqual(run);
+    const lines = said.flatMap(text => text.split("\n"));
+    expect(lines.slice(0, 4)).toEqual([
+      "Run run-1: 16 cells of 2 scenarios, each on its own base and head, tcg.",
+      "  g/one",
+      "    base  older (older)",
+      "    head  old (old)",
+    ]);
+    expect(said).toContain(" 1/16  FAIL  g/one  base  seed 1  1.2 s  stale: older data over newer");
+    expect(said[said.indexOf("g/one: fixed") - 1]).toMatch(/^ 8\/16/);
+    expect(said.at(-1)).toBe("g/two: fixed");
+  });
+
+  test("says no verdict of a scenario before its last cell, nor of the only one", async () => {
+    const { request, said, abort } = await setUp({ seeds: [1] });
+    const honest = cells.run;
+    cells.run = one => {
+      if (order.length === 3) abort.abort(new Error("Stopped by SIGINT."));
+      one.signal.throwIfAborted();
+      return honest(one);
+    };
+    await expect(runAll(request)).rejects.toThrow("Stopped by SIGINT.");
+    expect(said.filter(line => /^g\//.test(line))).toEqual(["g/one: inconclusive"]);
+    const alone = await setUp({ trials: trialsOf(["g/one"], kernel("base"), kernel("head")) });
+    order.length = 0;
+    cells.run = honest;
+    await runAll(alone.request);
+    expect(alone.said.filter(line => /^g\//.test(line))).toEqual([]);
+  });
+
   test("of one kernel compares nothing, and fails where that kernel does", async () => {
-    const { request } = await setUp({ kernels: [kernel("base")] });
+    const { request } = await setUp({ trials: trialsOf(["g/one", "g/two"], kernel("base")) });
     const { run } = await runAll(request);
     expect(run.comparison).toEqual([]);
     expect(order).toHaveLength(4);
@@ -179,7 +238,7 @@ describe("a run", () => {
 
   test("with an error in a cell goes on, and is no success", async () => {
     cells.run = request => Promise.resolve(outcome(request, "ERROR"));
-    const { request, said } = await setUp({ kernels: [kernel("base")] });
+    const { request, said } = await setUp({ trials: trialsOf(["g/one", "g/two"], kernel("base")) });
     const { run } = await runAll(request);
     expect(run.exitStatus).toBe(3);
     expect(said).toContain("1/4  ERROR g/one  base  seed 1  1.2 s  ssh is gone");
@@ -202,7 +261,7 @@ describe("a run", () => {
   });
 
   test("orders the next run by how long its cells took", async () => {
-    const { request } = await setUp({ seeds: [1], kernels: [kernel("base")] });
+    const { request } = await setUp({ seeds: [1], trials: trialsOf(["g/one", "g/two"], kernel("base")) });
     cells.run = one => {
       const { cell, ...rest } = outcome(one, "PASS");
       order.push(one.scenario.name);
@@ -228,7 +287,7 @@ describe("a run", () => {
   });
 
   test("says of a starved cell that it runs again, and keeps what it found", async () => {
-    const { request, said, stored } = await setUp({ seeds: [1], kernels: [kernel("base")] });
+    const { request, said, stored } = await setUp({ seeds: [1], trials: trialsOf(["g/one", "g/two"], kernel("base")) });
     cells.run = async one => {
       order.push(`${one.scenario.name} ${one.attempt}`);
       await mkdir(path.join(one.out, cellDirectory(one.scenario.name, "base", 1)), { recursive: true });
@@ -256,7 +315,7 @@ describe("a run", () => {
 
 describe("the bays of a run", () => {
   test("are each given back when the lab is gone from it, and closed at the end", async () => {
-    const { request } = await setUp({ seeds: [1], scenarios: [scenario("g/one")] });
+    const { request } = await setUp({ seeds: [1], trials: trialsOf(["g/one"], kernel("base"), kernel("head")) });
     cells.run = one => {
       const removal = new Promise(setImmediate).then(() => void places.told.push(`${one.kernel.name} is gone`));
       one.onRemoval(removal);

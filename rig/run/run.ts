@@ -1,6 +1,6 @@
 /**
- * A run: cells of scenarios, kernels and seeds, with base and head of a seed next to each other so that the machine's mood
- * falls on both. As cells end run.json is written again: a run that is killed keeps what it has.
+ * A run: cells of scenarios, their kernels and seeds, with base and head of a seed next to each other so that the machine's
+ * mood falls on both. As cells end run.json is written again: a run that is killed keeps what it has.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -10,14 +10,11 @@ import { run as runCommand } from "../core/exec.ts";
 import { latest } from "../core/latest.ts";
 import type { Log } from "../core/log.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
-import type { Kernel } from "../kernel/kernel.ts";
 import type { LabHost } from "../lab/host.ts";
 import { writeHtmlReport } from "../report/html.ts";
 import { makeRunDirectory } from "../results/directory.ts";
-import { type CellSummary, type Comparison, RESULTS_VERSION, type Run, type Starved } from "../results/schema.ts";
+import { type CellSummary, RESULTS_VERSION, type Run, type Starved } from "../results/schema.ts";
 import { writeJson } from "../results/write.ts";
-import type { Scenario } from "../scenario/scenario.ts";
-import { compare, sideOf } from "../verdict/compare.ts";
 import { runVerdict } from "../verdict/run-verdict.ts";
 import { Admission } from "./admission.ts";
 import { Bays } from "./bays.ts";
@@ -27,15 +24,16 @@ import { knownDurations, rememberDurations } from "./durations.ts";
 import { machineFacts } from "./host.ts";
 import { Labs } from "./labs.ts";
 import { MachineLoad } from "./machine-load.ts";
+import { CELL_TONES, callName, cellWords, openingWords, short, VERDICT_TONES } from "./run-words.ts";
 import { orderCells } from "./schedule.ts";
+import { comparisonOf, kernelsOf, type Plan, planOf, type Trial } from "./trial.ts";
 
 export interface RunRequest {
   readonly id: string;
   readonly command: readonly string[];
   readonly host: LabHost;
-  readonly scenarios: readonly Scenario[];
-  /** One kernel to run, or base and head to compare. */
-  readonly kernels: readonly [Kernel] | readonly [Kernel, Kernel];
+  /** All with one kernel, or all with a base and a head. */
+  readonly trials: readonly Trial[];
   readonly seeds: readonly number[];
   readonly out: string;
   readonly timeoutScale: number;
@@ -64,72 +62,27 @@ const versionOfTool = async (): Promise<Run["tool"]> => {
   return git?.exitCode === 0 ? { ...tool, commit: git.stdout.trim() } : tool;
 };
 
-/** A cell that is to run, under its names. */
-interface Plan {
-  readonly scenario: string;
-  readonly kernel: string;
-  readonly seed: number;
-  readonly what: { readonly scenario: Scenario; readonly kernel: Kernel };
-}
-
-/** Every cell, scenario by scenario, and within one seed by seed with all kernels. */
-const planOf = ({ scenarios, kernels, seeds }: RunRequest): readonly Plan[] =>
-  scenarios.flatMap(scenario =>
-    seeds.flatMap(seed =>
-      kernels.map(kernel => ({ scenario: scenario.name, kernel: kernel.name, seed, what: { scenario, kernel } })),
-    ),
-  );
-
-const comparisonsOf = ({ scenarios, kernels }: RunRequest, cells: readonly CellSummary[]): Comparison[] => {
-  const [base, head] = kernels;
-  if (head === undefined) return [];
-  const statuses = (scenario: string, kernel: string) =>
-    cells.filter(cell => cell.scenario === scenario && cell.kernel === kernel).map(cell => cell.status);
-  return scenarios.map(({ name }) =>
-    compare(name, sideOf(base.name, statuses(name, base.name)), sideOf(head.name, statuses(name, head.name))),
-  );
-};
-
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-
-/** As much of a reason as fits beside the rest of a line; the whole of it is in the report. */
-const short = (text: string): string => {
-  const [line = ""] = text.split("\n");
-  return line.length > 200 ? `${line.slice(0, 199)}…` : line;
-};
-
-const sayCell = (log: Log, cell: CellSummary, number: number, total: number): void => {
-  const classes = [...new Set(cell.findings.map(finding => finding.class))].join(", ");
-  const what = cell.status === "FAIL" ? `${classes}: ${cell.findings[0]?.title ?? ""}` : short(cell.reason ?? "");
-  const tone = { FAIL: "bad", ERROR: "warn", MISS: "warn", PASS: "good", DONE: "plain", SKIP: "dim" } as const;
-  log.say(
-    `${String(number).padStart(String(total).length)}/${total}  ${cell.status.padEnd(5)} ${cell.scenario}  ${cell.kernel}  seed ${cell.seed}  ${seconds(cell.durationMs)}${what === "" ? "" : `  ${what}`}`,
-    tone[cell.status],
-  );
-};
-
 /** While cells end quickly, run.json is written no more often than this. */
 const WRITE_MS = 500;
 
 /** Runs all cells, writes the results and the report, and says the verdict. */
 export const runAll = async (request: RunRequest): Promise<RunResult> => {
-  const { host, log, signal, kernels, scenarios } = request;
+  const { host, log, signal, trials } = request;
   const started = monotonicMs();
   const startedAt = wallClock().toISOString();
   const directory = await makeRunDirectory(request.out, request.id);
   log.alsoTo(path.join(directory, "rig.log"));
   const [machine, tool] = await Promise.all([machineFacts(host), versionOfTool()]);
-  const plan = planOf(request);
-  log.say(
-    `Run ${request.id}: ${plan.length} cells, ${kernels.map(kernel => `${kernel.name} (${kernel.identity.packageVersion ?? kernel.identity.release})`).join(" against ")}, ${machine.accelerator}.`,
-  );
+  const plan = planOf(trials, request.seeds);
+  const nameOf = callName(trials);
+  log.say(openingWords(request.id, trials, plan.length, machine.accelerator));
   const results = new Map<Plan, CellSummary>();
   const starved: Starved[] = [];
   let most = 0;
   const snapshot = (complete: boolean): Run => {
     // In the order of the plan, whatever the order in which they ended.
     const cells = plan.flatMap(item => results.get(item) ?? []);
-    const comparison = comparisonsOf(request, cells);
+    const comparison = trials.flatMap(trial => comparisonOf(trial, cells) ?? []);
     const { words, exitStatus } = runVerdict({ cells, comparison, complete });
     return {
       version: RESULTS_VERSION,
@@ -139,8 +92,8 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
       startedAt,
       durationMs: Math.round(monotonicMs() - started),
       machine,
-      kernels: kernels.map(kernel => kernel.identity),
-      scenarios: scenarios.map(({ name, title, about, healthy }) => ({ name, title, about, healthy })),
+      kernels: kernelsOf(trials).map(kernel => kernel.identity),
+      scenarios: trials.map(({ scenario: { name, title, about, healthy } }) => ({ name, title, about, healthy })),
       cells,
       jobs: { asked: request.jobs, most },
       ...(starved.length === 0 ? {} : { starved: [...starved] }),
@@ -170,8 +123,19 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
   const labs = new Labs({ log, snapshots: request.snapshots });
   const phases = new Map<Plan, string>();
   const showStatus = () => {
-    const now = [...phases].map(([item, phase]) => `${item.kernel} ${item.seed} ${phase}`);
+    const now = [...phases].map(([item, phase]) => `${nameOf(item.scenario, item.kernel)} ${item.seed} ${phase}`);
     log.status(now.length === 0 ? "" : `${results.size}/${plan.length} done, ${now.length} running: ${now.join(", ")}`);
+  };
+
+  /** Of several scenarios each has its verdict as soon as its cells are over: the first ones come early. */
+  const sayTrial = ({ what }: Plan) => {
+    const trial = trials.find(({ scenario }) => scenario === what.scenario);
+    const own = plan.filter(item => item.what.scenario === what.scenario);
+    const cells = own.flatMap(item => results.get(item) ?? []);
+    if (trial === undefined || trials.length < 2 || cells.length < own.length) return;
+    const comparison = comparisonOf(trial, cells);
+    if (comparison !== undefined)
+      log.say(`${comparison.scenario}: ${comparison.verdict}`, VERDICT_TONES[comparison.verdict]);
   };
 
   /** Runs one cell in a bay, which is given back when the lab is gone from it. */
@@ -225,12 +189,19 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
       },
       onEnd: (item, { cell }) => {
         results.set(item, cell);
-        sayCell(log, cell, results.size, plan.length);
+        log.say(
+          cellWords(cell, nameOf(cell.scenario, cell.kernel), results.size, plan.length),
+          CELL_TONES[cell.status],
+        );
+        sayTrial(item);
         keep.soon();
       },
       onStarved: one => {
         starved.push(one);
-        log.say(`      again ${one.scenario}  ${one.kernel}  seed ${one.seed}  ${short(one.reason)}`, "warn");
+        log.say(
+          `      again ${one.scenario}  ${nameOf(one.scenario, one.kernel)}  seed ${one.seed}  ${short(one.reason)}`,
+          "warn",
+        );
       },
     });
     await keep.done();

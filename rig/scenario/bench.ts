@@ -7,7 +7,8 @@ import { FaultDesk } from "../fault/fault.ts";
 import type { HistorySink } from "../history/event.ts";
 import { INITIATOR_SCRIPTS, login, prepareInitiator } from "../iscsi/initiator.ts";
 import { MULTIPATH_NAME, multipathTable } from "../iscsi/multipath.ts";
-import { answerWithinMs, iscsidConf, shortestNoopMs } from "../iscsi/parameters.ts";
+import { answerWithinMs, iscsidConf, logoutWithinMs, shortestNoopMs } from "../iscsi/parameters.ts";
+import { requireQueuePairs } from "../iscsi/queue-pair.ts";
 import { startTarget, TARGET_SCRIPTS } from "../iscsi/target.ts";
 import { Watch } from "../iscsi/watch.ts";
 import type { Lab } from "../lab/lab.ts";
@@ -16,6 +17,7 @@ import { NBD_PORT } from "../lab/qemu-argv.ts";
 import { Ledger } from "../workload/ledger.ts";
 import { NbdClient } from "../workload/nbd.ts";
 import type { Bench } from "./controls.ts";
+import { Instruments, requireInstruments } from "./instruments.ts";
 import type { Scenario } from "./scenario.ts";
 
 const EXPORT = "rig";
@@ -78,6 +80,7 @@ export const configureLab = (
   signal: AbortSignal,
 ): { onNode: (node: Node) => void; done: (lab: Lab) => Promise<Configured> } => {
   const { timing, session } = scenario;
+  const { transport } = scenario.lab;
   const step = stepOf(sink);
   const target = Promise.withResolvers<Record<string, string>>();
   const initiator = Promise.withResolvers<undefined>();
@@ -86,9 +89,12 @@ export const configureLab = (
   return {
     onNode: node => {
       if (node.name === "target")
-        step("set up the target", startTarget(node, timing, session, signal)).then(target.resolve, target.reject);
+        step("set up the target", startTarget(node, timing, session, transport, signal)).then(
+          target.resolve,
+          target.reject,
+        );
       else
-        step("start iscsid", prepareInitiator(node, timing, session, signal)).then(
+        step("start iscsid", prepareInitiator(node, timing, session, transport, signal)).then(
           () => initiator.resolve(undefined),
           initiator.reject,
         );
@@ -96,7 +102,7 @@ export const configureLab = (
     done: async lab => {
       const { initiator: node } = lab.nodes;
       const [targetValues] = await Promise.all([target.promise, initiator.promise]);
-      const sessions = await step("log in over both paths", login(node, timing, session, signal));
+      const sessions = await step("log in over both paths", login(node, timing, session, transport, signal));
       // One command for both: every command that is started costs an emulated guest a tenth of a second.
       const args = [MULTIPATH_NAME, multipathTable(sessions), String(NBD_PORT), EXPORT];
       await step("join the paths by dm-multipath and serve the device by NBD", script(node, SERVE, args, { signal }));
@@ -137,6 +143,7 @@ export const openBench = async (request: BenchRequest): Promise<Bench> => {
     step("open the device by NBD", connecting),
     step("watch sessions and sockets", watch.start([initiator, target], signal)),
   ]);
+  await requireInstruments(initiator, scenario.needs.instruments, signal);
   await watch.until(
     ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
     "both paths to be active in dm-multipath",
@@ -152,6 +159,7 @@ export const openBench = async (request: BenchRequest): Promise<Bench> => {
       `Expected ${sessions.length} sessions that are logged in before the timeline begins; there are ${watch.state.sessions.size}${seen === "" ? "" : `, and ${seen}`}. Run it again when the machine has less to do.`,
     );
   }
+  if (scenario.lab.transport === "iser") requireQueuePairs(watch.state.queuePairs.values());
   const limit = answerWithinMs(scenario.timing, request.scale);
   const noopMs = shortestNoopMs(scenario.timing);
   sink.record({
@@ -171,5 +179,19 @@ export const openBench = async (request: BenchRequest): Promise<Bench> => {
   scope.defer("ledger", () => ledger.close());
   const desk = new FaultDesk(sink);
   const { seed, scale } = request;
-  return { lab, watch, ledger, desk, sink, seed, answerWithinMs: limit.ms, scale, signal, sessions };
+  return {
+    lab,
+    watch,
+    ledger,
+    desk,
+    sink,
+    seed,
+    scale,
+    signal,
+    sessions,
+    answerWithinMs: limit.ms,
+    logoutWithinMs: logoutWithinMs(scenario.timing, scale),
+    loggedOut: new Set(),
+    instruments: new Instruments(initiator, sink, signal),
+  };
 };

@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { RigError } from "../core/errors.ts";
+import type { PathName } from "../core/names.ts";
 import { FaultDesk } from "../fault/fault.ts";
 import type { Unstamped } from "../history/event.ts";
-import type { SocketState, WatchState } from "../iscsi/watch.ts";
-import { type Bench, isQuiet, timelineContext } from "./controls.ts";
+import type { QueuePairState } from "../iscsi/queue-pair.ts";
+import { type SocketState, Watch, type WatchState } from "../iscsi/watch.ts";
+import { type Bench, isQuiet, isUnrecovered, recover, timelineContext } from "./controls.ts";
 
 const socket = (more: Partial<SocketState>): SocketState => ({
   node: "initiator",
@@ -19,6 +21,7 @@ const socket = (more: Partial<SocketState>): SocketState => ({
 const seen = (...sockets: readonly SocketState[]): WatchState => ({
   sessions: new Map(),
   sockets: new Map(sockets.map((one, index) => [String(index), one])),
+  queuePairs: new Map(),
   multipath: new Map(),
   iscsid: 1,
 });
@@ -49,6 +52,19 @@ describe("a path is quiet", () => {
     ["not when one of many is not", [socket({}), socket({ node: "target", receiveQueueBytes: 1 }), socket({})], false],
   ])("%s", (_name, sockets, quiet) => {
     expect(isQuiet(seen(...sockets), "a")).toBe(quiet);
+  });
+
+  test("only when queue pairs are too", () => {
+    const near = { node: "initiator", path: "a", number: 17, peer: 18, state: "RTS", sent: 7, received: 4 } as const;
+    const far = { ...near, node: "target", number: 18, peer: 17, sent: 4 } as const;
+    const over = (received: number): WatchState => ({
+      ...seen(),
+      queuePairs: new Map<string, QueuePairState>([
+        ["near", near],
+        ["far", { ...far, received }],
+      ]),
+    });
+    expect([isQuiet(over(7), "a"), isQuiet(over(6), "a"), isQuiet(over(6), "b")]).toEqual([true, false, true]);
   });
 });
 
@@ -168,6 +184,63 @@ describe("a session", () => {
 
   test("of the other path does not count", async () => {
     await expect(bench(session("LOGGED_IN")).context.session("b").loggedIn()).rejects.toThrow("path b is logged in");
+  });
+});
+
+describe("recovering", () => {
+  const setUp = (...lines: readonly string[]) => {
+    const watch = new Watch(
+      { record: () => undefined },
+      new Map([
+        ["8:0", "a"],
+        ["8:16", "b"],
+      ]),
+    );
+    for (const line of lines) watch.take("initiator", line);
+    const reinstated: string[] = [];
+    const execOk = (argv: readonly string[]) => {
+      reinstated.push(argv.at(-1) ?? "");
+      watch.take("initiator", "dm mp 2 0 1 0 2 2 D 0 1 2 8:0 A 1 0 1 A 0 1 2 8:16 A 0 0 1");
+      return Promise.resolve({ stdout: "" });
+    };
+    const parts = {
+      watch,
+      lab: { nodes: { initiator: { ssh: { execOk } } } },
+      sessions: [
+        { path: "a", dev: "8:0" },
+        { path: "b", dev: "8:16" },
+      ],
+      loggedOut: new Set<PathName>(),
+      scale: 0.001,
+      signal: new AbortController().signal,
+    };
+    return { bench: parts as unknown as Bench, reinstated };
+  };
+  const failed = "dm mp 2 0 1 0 2 2 D 0 1 2 8:0 F 1 0 1 A 0 1 2 8:16 A 0 0 1";
+  const b = "session 2 10.2.0.2 LOGGED_IN running";
+
+  test("gives the paths that failed back", async () => {
+    const { bench, reinstated } = setUp("session 1 10.1.0.2 LOGGED_IN running", b, failed);
+    await recover(bench);
+    expect(reinstated).toEqual(["8:0"]);
+  });
+
+  test("says so where a session does not come back: the session oracle may know why", async () => {
+    const { bench } = setUp("session 1 10.1.0.2 FAILED blocked", b, failed);
+    const error: unknown = await recover(bench).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "RIG_DEADLINE" });
+    expect(isUnrecovered(error)).toBe(true);
+    expect(isUnrecovered(new RigError("RIG_DEADLINE", "x"))).toBe(false);
+  });
+
+  test.each([
+    ["gone", []],
+    ["stuck", ["session 1 10.1.0.2 FAILED blocked"]],
+  ])("waits for no session that was logged out and is %s", async (_name, lines) => {
+    const { bench, reinstated } = setUp(...lines, b, failed);
+    bench.loggedOut.add("a");
+    await recover(bench);
+    expect(reinstated).toEqual([]);
   });
 });
 

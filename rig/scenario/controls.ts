@@ -9,34 +9,21 @@ import { createRng } from "../core/rng.ts";
 import type { FaultDesk } from "../fault/fault.ts";
 import { IscsidKill } from "../fault/iscsid-kill.ts";
 import { PathDrop } from "../fault/path-drop.ts";
-import type { HistorySink } from "../history/event.ts";
 import type { Session } from "../iscsi/initiator.ts";
 import { reinstatePath } from "../iscsi/multipath.ts";
-import type { Watch, WatchState } from "../iscsi/watch.ts";
-import type { Lab } from "../lab/lab.ts";
+import { queuePairsAreQuiet } from "../iscsi/queue-pair.ts";
+import type { WatchState } from "../iscsi/watch.ts";
 import type { Generation, Ledger } from "../workload/ledger.ts";
-import type {
-  GenerationControl,
-  IscsidControl,
-  LedgerControl,
-  PathControl,
-  SessionControl,
-  TimelineContext,
-} from "./scenario.ts";
+import type { GenerationControl, IscsidControl, LedgerControl, PathControl, TimelineContext } from "./scenario.ts";
+import { type SessionBench, sessionControl } from "./session-control.ts";
 
-export interface Bench {
-  readonly lab: Lab;
-  readonly watch: Watch;
+export interface Bench extends SessionBench {
   readonly ledger: Ledger;
   readonly desk: FaultDesk;
-  readonly sink: HistorySink;
   readonly seed: number;
   readonly sessions: readonly Session[];
   /** Milliseconds in which the configuration must have answered an operation. */
   readonly answerWithinMs: number;
-  /** Stretches the deadlines of steps. */
-  readonly scale: number;
-  readonly signal: AbortSignal;
 }
 
 /** How long an event of a timeline may keep its step waiting. */
@@ -49,7 +36,8 @@ export const READ_BACK_MS = 60_000;
 const EXECUTION_MS = 300;
 
 /** Nothing that was sent earlier can still come out of the path. */
-export const isQuiet = ({ sockets }: WatchState, path: PathName): boolean =>
+export const isQuiet = ({ sockets, queuePairs }: WatchState, path: PathName): boolean =>
+  queuePairsAreQuiet(queuePairs.values(), path) &&
   [...sockets.values()]
     .filter(socket => socket.path === path)
     .every(socket =>
@@ -58,24 +46,42 @@ export const isQuiet = ({ sockets }: WatchState, path: PathName): boolean =>
         : socket.receiveQueueBytes === 0 && socket.state !== "CLOSE-WAIT",
     );
 
+/** Marks a deadline that the session oracle may explain: a session did not come back. */
+export const isUnrecovered = (error: unknown): boolean =>
+  error instanceof RigError && error.context["unrecovered"] === true;
+
+const unrecovered = (error: unknown): unknown =>
+  error instanceof RigError && error.code === "RIG_DEADLINE"
+    ? new RigError(error.code, error.message, { cause: error, context: { unrecovered: true } })
+    : error;
+
 /**
  * Waits until every session is logged in, and gives the paths that failed back to dm-multipath: with a table that was set
  * directly there is no multipathd to do it, and I/O that finds no path waits for ever.
  */
-export const recover = async ({ lab, watch, sessions, scale, signal }: Bench): Promise<void> => {
-  await watch.until(() => watch.recovered, "every session to be logged in again", STEP_MS * scale, signal);
+export const recover = async ({ lab, watch, sessions, loggedOut, scale, signal }: Bench): Promise<void> => {
+  const wanted = sessions.filter(({ path }) => !loggedOut.has(path));
+  const recovered = () => watch.recoveredBut(loggedOut);
+  try {
+    await watch.until(recovered, "every session to be logged in again", STEP_MS * scale, signal);
+  } catch (error) {
+    throw signal.aborted ? error : unrecovered(error);
+  }
   const { multipath } = watch.state;
-  for (const session of sessions) {
+  for (const session of wanted) {
     if (multipath.get(session.path) === "failed") await reinstatePath(lab.nodes.initiator, session, signal);
   }
-  const allActive = ({ multipath: now }: WatchState) => sessions.every(({ path }) => now.get(path) === "active");
+  const allActive = ({ multipath: now }: WatchState) => wanted.every(({ path }) => now.get(path) === "active");
   await watch.until(allActive, "every path to be active in dm-multipath", STEP_MS * scale, signal);
 };
 
 /** Waits until nothing sent earlier can still arrive over a path. */
 const untilQuiet = async ({ watch, scale, signal }: Bench, path: PathName): Promise<void> => {
-  await watch.until(state => isQuiet(state, path), `path ${path} to be quiet`, STEP_MS * scale, signal);
-  await sleep(EXECUTION_MS * scale, signal);
+  // The two nodes are not looked at in the same moment: what one seems to have received the other may have added to since.
+  do {
+    await watch.until(state => isQuiet(state, path), `path ${path} to be quiet`, STEP_MS * scale, signal);
+    await sleep(EXECUTION_MS * scale, signal);
+  } while (!isQuiet(watch.state, path));
 };
 
 /** Waits until the lab is as it was before the first fault: sessions, paths, and nothing under way that was sent earlier. */
@@ -130,23 +136,6 @@ const iscsidControl = (bench: Bench, step: Step): IscsidControl => {
   };
 };
 
-const sessionControl = (bench: Bench, step: Step, path: PathName): SessionControl => {
-  const reaches = (what: string, holds: (state: string) => boolean) =>
-    step(`session of path ${path} ${what}`, () =>
-      bench.watch.until(
-        ({ sessions }) => [...sessions.values()].some(session => session.path === path && holds(session.state)),
-        `that the session of path ${path} ${what}`,
-        STEP_MS * bench.scale,
-        bench.signal,
-      ),
-    );
-  // With a replacement timeout of 0 the session is FREE at once, and FAILED for too short a time to be seen.
-  return {
-    failed: () => reaches("failed", state => state !== "LOGGED_IN"),
-    loggedIn: () => reaches("is logged in", state => state === "LOGGED_IN"),
-  };
-};
-
 const ledgerControl = (bench: Bench, step: Step): LedgerControl => {
   const { ledger } = bench;
   // A little more than the configuration allows: the hang oracle judges by the limit, the timeline only gives up after it.
@@ -193,7 +182,10 @@ export const timelineContext = (bench: Bench): TimelineContext => {
     iscsid: iscsidControl(bench, step),
     ledger: ledgerControl(bench, step),
     recovered: () => step("every session is logged in and every path in use", () => recover(bench)),
-    session: path => sessionControl(bench, step, path),
+    session: path => sessionControl(bench, step, path, STEP_MS),
+    instrument: name => ({
+      set: ms => step(`set ${name} to ${ms} ms`, () => bench.instruments.set(name, ms)),
+    }),
     pause: (ms, why) => step(`wait ${ms} ms: ${why}`, () => sleep(ms, signal)),
     random: (from, to) => rng.integer(from, to),
   };

@@ -39,6 +39,17 @@ describe("a scenario", () => {
     expect(done).toEqual(["drop a"]);
   });
 
+  test("may name the two kernels that show it", async () => {
+    const reference = `reference: { base: "linux-5.10+seed-defect-1", head: "linux-5.10" },`;
+    const dir = await scenarios({ "links/drop.ts": file(`${DATA} ${reference}`), "links/none.ts": file(DATA) });
+    expect((await loadScenario("links/drop", dir)).reference).toEqual({
+      base: "linux-5.10+seed-defect-1",
+      head: "linux-5.10",
+      onRequest: false,
+    });
+    expect((await loadScenario("links/none", dir)).reference).toBeUndefined();
+  });
+
   test.each<[string, string, RegExp]>([
     ["exports nothing", "export const scenario = 1;\n", /expected `export default scenario/],
     ["exports something else", 'export default "scenario";\n', /expected `export default scenario/],
@@ -50,6 +61,8 @@ describe("a scenario", () => {
     ["has a bad number", file(DATA.replace("slots: 8", "slots: 0")), /slots/],
     ["has slots of half a sector", file(DATA.replace("4096", "4097")), /slotBytes/],
     ["has an unknown timer", file(`${DATA} timing: { nopInterval: 1 },`), /nopInterval/],
+    ["has half a reference", file(`${DATA} reference: { base: "debian-5.10" },`), /reference\.head/],
+    ["has a reference without a name", file(`${DATA} reference: { base: "", head: "x" },`), /reference\.base/],
     ["lacks a field", file(DATA.replace(/healthy:.*\n/, "")), /healthy/],
     ["throws while it loads", 'throw new Error("out of luck");\n', /out of luck/],
     ["imports what is not there", 'import "./nothing.ts";\nexport default {};\n', /nothing\.ts/],

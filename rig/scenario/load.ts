@@ -1,4 +1,4 @@
-/** Finds, loads and validates scenarios: every `.ts` file under scenarios/<group>/ is one. */
+/** Finds, loads and validates scenarios: every `.ts` file under scenarios/<group>/ is one, or one for each transport. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,6 +6,7 @@ import { z } from "zod";
 import { messageOf, RigError } from "../core/errors.ts";
 import { suggestion } from "../core/nearest.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
+import { fileOf, overEachTransport } from "./each-transport.ts";
 import { type Scenario, scenarioDataSchema } from "./scenario.ts";
 
 export const SCENARIOS_DIR = path.join(PROJECT_DIR, "scenarios");
@@ -27,7 +28,7 @@ export const scenarioNames = async (dir = SCENARIOS_DIR): Promise<readonly strin
 };
 
 /** Loads one scenario file. @throws RIG_BAD_SCENARIO that names the file and the mistake. */
-export const loadScenario = async (name: string, dir = SCENARIOS_DIR): Promise<Scenario> => {
+const loadFile = async (name: string, dir: string): Promise<readonly Scenario[]> => {
   const file = path.join(dir, `${name}.ts`);
   let module: { default?: unknown };
   try {
@@ -40,23 +41,46 @@ export const loadScenario = async (name: string, dir = SCENARIOS_DIR): Promise<S
     throw bad(file, "expected `export default scenario({ ... })`.");
   const { timeline, ...data } = definition as { timeline?: unknown };
   if (typeof timeline !== "function") throw bad(file, "expected a function `timeline`.");
-  const parsed = scenarioDataSchema.safeParse(data);
-  if (!parsed.success) throw bad(file, `\n${z.prettifyError(parsed.error)}`);
-  return { name, ...parsed.data, timeline: timeline as Scenario["timeline"] };
+  return overEachTransport(name, data).map(one => {
+    const parsed = scenarioDataSchema.safeParse(one.data);
+    if (!parsed.success) throw bad(file, `\n${z.prettifyError(parsed.error)}`);
+    return { name: one.name, ...parsed.data, timeline: timeline as Scenario["timeline"] };
+  });
+};
+
+const unknown = (name: string, known: readonly string[]): RigError =>
+  new RigError(
+    "RIG_UNKNOWN_SCENARIO",
+    `There is no scenario ${JSON.stringify(name.slice(0, 100))}. ${suggestion(name, known)} All of them: rig scenarios`,
+    {
+      blame: "usage",
+    },
+  );
+
+/** The scenarios that a name stands for: itself, or where it is a file's, all of that. */
+const loadNamed = async (name: string, dir: string): Promise<readonly Scenario[]> => {
+  const all = await loadFile(fileOf(name), dir);
+  const named = name === fileOf(name) ? all : all.filter(scenario => scenario.name === name);
+  if (named.length > 0) return named;
+  throw unknown(
+    name,
+    all.map(scenario => scenario.name),
+  );
+};
+
+/** Loads one scenario: of a file with several, the first, unless the name says which. @throws RIG_BAD_SCENARIO as above. */
+export const loadScenario = async (name: string, dir = SCENARIOS_DIR): Promise<Scenario> => {
+  const [first] = await loadNamed(name, dir);
+  if (first === undefined) throw unknown(name, []);
+  return first;
 };
 
 /** The scenarios of these names, all where none is given. @throws RIG_UNKNOWN_SCENARIO with the nearest name. */
 export const loadScenarios = async (wanted: readonly string[], dir = SCENARIOS_DIR): Promise<readonly Scenario[]> => {
   const known = await scenarioNames(dir);
   for (const name of wanted) {
-    if (known.includes(name)) continue;
-    throw new RigError(
-      "RIG_UNKNOWN_SCENARIO",
-      `There is no scenario ${JSON.stringify(name.slice(0, 100))}. ${suggestion(name, known)} All of them: rig scenarios`,
-      {
-        blame: "usage",
-      },
-    );
+    if (!known.includes(fileOf(name))) throw unknown(name, known);
   }
-  return Promise.all((wanted.length === 0 ? known : [...new Set(wanted)]).map(name => loadScenario(name, dir)));
+  const loaded = await Promise.all((wanted.length === 0 ? known : wanted).map(name => loadNamed(name, dir)));
+  return [...new Map(loaded.flat().map(scenario => [scenario.name, scenario])).values()];
 };

@@ -5,7 +5,9 @@
 import { z } from "zod";
 import type { PathName } from "../core/names.ts";
 import { sessionSchema, timingSchema } from "../iscsi/parameters.ts";
+import { TRANSPORTS, type Transport } from "../iscsi/transport.ts";
 import type { Generation } from "../workload/ledger.ts";
+import { INSTRUMENT_NAMES, type InstrumentName } from "./instruments.ts";
 
 const ledgerSchema = z.strictObject({
   /** Slots of the device that are written, each by one operation. */
@@ -21,13 +23,24 @@ export const scenarioDataSchema = z.strictObject({
   about: z.array(z.string().regex(/^[0-9a-f]{12}$/, "expected 12 hex digits of a commit")),
   /** What a healthy kernel does, in a sentence. */
   healthy: z.string().min(10),
+  /** The two kernels that show it: what `rig compare` runs where no others are named. */
+  reference: z
+    .strictObject({
+      base: z.string().min(1),
+      head: z.string().min(1),
+      /** Compared only when the scenario is named: its kernels take long to build. */
+      onRequest: z.boolean().default(false),
+    })
+    .optional(),
   lab: z.strictObject({
     paths: z.literal(2),
-    transport: z.literal("tcp"),
+    transport: z.enum(TRANSPORTS),
     multipath: z.literal("failover"),
     /** Size of the LUN in MiB. */
     lunMiB: z.number().int().min(1).max(4096).default(64),
   }),
+  /** What the kernel must have; where it does not, the cell is MISS. */
+  needs: z.strictObject({ instruments: z.array(z.enum(INSTRUMENT_NAMES)).default([]) }).prefault({}),
   timing: timingSchema.prefault({}),
   session: sessionSchema.prefault({}),
   ledger: ledgerSchema,
@@ -61,6 +74,20 @@ export interface SessionControl {
   readonly failed: () => Promise<void>;
   /** Waits until the session is logged in. */
   readonly loggedIn: () => Promise<void>;
+  /** Waits until the kernel has reported an error of the session's connection, for the first time in this cell. */
+  readonly connectionError: () => Promise<void>;
+  /** Looks on for so long, or until the session's device is offline; the session oracle judges what happened. */
+  readonly observe: (ms: number, why: string) => Promise<void>;
+  /**
+   * Logs the session out (`iscsiadm -m session -u`), and returns when it is gone, or when that was refused or took too
+   * long; the session oracle judges. From then on nobody waits for this session to be logged in.
+   */
+  readonly logout: () => Promise<void>;
+}
+
+export interface InstrumentControl {
+  /** Holds the instrument's work up by `ms` milliseconds from now on; 0 takes it back. */
+  readonly set: (ms: number) => Promise<void>;
 }
 
 export interface LedgerControl {
@@ -86,6 +113,8 @@ export interface TimelineContext {
   readonly iscsid: IscsidControl;
   readonly ledger: LedgerControl;
   readonly session: (path: PathName) => SessionControl;
+  /** An instrument of the initiator's kernel, which the scenario's `needs` must name. */
+  readonly instrument: (name: InstrumentName) => InstrumentControl;
   /**
    * Waits until every session is logged in (anew, if iscsid was started again) and gives the paths that failed back to
    * dm-multipath, as multipathd would.
@@ -97,7 +126,11 @@ export interface TimelineContext {
   readonly random: (from: number, to: number) => number;
 }
 
-export interface ScenarioDefinition extends z.input<typeof scenarioDataSchema> {
+type Written = z.input<typeof scenarioDataSchema>;
+
+export interface ScenarioDefinition extends Omit<Written, "lab"> {
+  /** With a list of transports it is a scenario for each: `NAME@tcp`, `NAME@iser`. */
+  readonly lab: Omit<Written["lab"], "transport"> & { readonly transport: Transport | readonly Transport[] };
   readonly timeline: (context: TimelineContext) => Promise<void>;
 }
 

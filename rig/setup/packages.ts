@@ -28,6 +28,11 @@ const NEEDS: readonly Need[] = [
   { package: "libc6-dev", why: "the guests' init", files: ["/usr/lib/x86_64-linux-gnu/libc.a"] },
   { package: "kmod", why: "module dependencies", files: ["/usr/sbin/depmod", "/sbin/depmod"] },
   { package: "xz-utils", why: "unpacking kernels", files: ["/usr/bin/xz"] },
+  { package: "make", why: "building kernels", files: ["/usr/bin/make"] },
+  { package: "flex", why: "building kernels", files: ["/usr/bin/flex"] },
+  { package: "bison", why: "building kernels", files: ["/usr/bin/bison"] },
+  { package: "bc", why: "building kernels", files: ["/usr/bin/bc"] },
+  { package: "libelf-dev", why: "building kernels", files: ["/usr/include/gelf.h"] },
 ];
 
 const TEST_NEEDS: readonly Need[] = [

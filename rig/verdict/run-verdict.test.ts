@@ -45,6 +45,36 @@ describe("a comparison", () => {
   });
 });
 
+describe("scenarios with kernels of their own", () => {
+  /** g/one on old and new, g/two on oldest and old: `old` is a base and a head. */
+  const outcome = (one: readonly Status[], two: readonly Status[]): RunOutcome => ({
+    cells: [
+      ...cellsOf("old", one),
+      ...cellsOf("new", five("PASS")),
+      ...cellsOf("oldest", five("FAIL")),
+      ...cellsOf("old", two),
+    ],
+    comparison: [
+      compare("g/one", sideOf("old", one), sideOf("new", five("PASS"))),
+      compare("g/two", sideOf("oldest", five("FAIL")), sideOf("old", two)),
+    ],
+    complete: true,
+  });
+
+  test("are counted together, without names that belong to one", () => {
+    expect(runVerdict(outcome(five("FAIL"), five("PASS")))).toEqual({
+      words: "2 scenarios, each on its own base and head: 0 regressed, 2 fixed.",
+      exitStatus: 0,
+    });
+  });
+
+  test("a kernel that fails where it is the base is not held to be wrong for being a head elsewhere", () => {
+    expect(runVerdict(outcome(five("FAIL"), five("PASS"))).exitStatus).toBe(0);
+    expect(runVerdict(outcome(five("PASS"), [...five("PASS"), "FAIL"])).exitStatus).toBe(1);
+    expect(runVerdict(outcome(five("FAIL"), [...five("PASS"), "ERROR"])).exitStatus).toBe(3);
+  });
+});
+
 describe("a run of one kernel", () => {
   test.each<[string, RunOutcome, number, string]>([
     ["all pass", plain("PASS", "PASS"), 0, "6.1.1: 0 of 2 cells failed, 2 passed."],

@@ -1,6 +1,6 @@
 /**
  * The whole run in one sentence and one number. The exit status answers the question a script asks: is anything wrong
- * with the kernel on trial? With a comparison that is the head; without one it is every kernel that ran.
+ * with the kernel on trial? With a comparison that is the head of each scenario; without one it is every kernel that ran.
  *
  *     0  nothing wrong
  *     1  an oracle failed it, or it regressed
@@ -41,10 +41,15 @@ const statusWords = (cells: RunOutcome["cells"], of: readonly Status[]): string 
   );
 
 const comparisonWords = (comparison: readonly Comparison[]): string => {
-  const heads = list(unique(comparison.map(({ head }) => head.kernel)));
-  const bases = list(unique(comparison.map(({ base }) => base.kernel)));
-  const count = (verdict: Comparison["verdict"]) => comparison.filter(c => c.verdict === verdict).length;
   const total = plural(comparison.length, "scenario");
+  const [first] = comparison;
+  const isAlike = comparison.every(
+    ({ base, head }) => base.kernel === first?.base.kernel && head.kernel === first.head.kernel,
+  );
+  const what = isAlike
+    ? `${first?.head.kernel ?? ""} against ${first?.base.kernel ?? ""}, ${total}`
+    : `${total}, each on its own base and head`;
+  const count = (verdict: Comparison["verdict"]) => comparison.filter(c => c.verdict === verdict).length;
   const bothFail = count("both-fail");
   const rest = [
     bothFail > 0 ? `${bothFail} ${bothFail === 1 ? "fails" : "fail"} with both` : "",
@@ -52,7 +57,7 @@ const comparisonWords = (comparison: readonly Comparison[]): string => {
     count("inconclusive") > 0 ? `${count("inconclusive")} inconclusive` : "",
   ].filter(words => words !== "");
   const tail = rest.length === 0 ? "" : `; ${rest.join(", ")}`;
-  return `${heads} against ${bases}, ${total}: ${count("regressed")} regressed, ${count("fixed")} fixed${tail}.`;
+  return `${what}: ${count("regressed")} regressed, ${count("fixed")} fixed${tail}.`;
 };
 
 const plainWords = (cells: RunOutcome["cells"]): string => {
@@ -64,11 +69,11 @@ const plainWords = (cells: RunOutcome["cells"]): string => {
 
 /** What the run says, and the exit status of the command that made it. */
 export const runVerdict = ({ cells, comparison, complete }: RunOutcome): RunVerdict => {
-  const heads = new Set(comparison.map(({ head }) => head.kernel));
-  const onTrial = comparison.length === 0 ? cells : cells.filter(({ kernel }) => heads.has(kernel));
+  // A kernel may be the head of one scenario and the base of another: only its scenario says whether a cell is on trial.
   const wrong =
-    onTrial.some(({ status }) => status === "FAIL") ||
-    comparison.some(({ verdict, head }) => verdict === "regressed" || head.fail > 0);
+    comparison.length === 0
+      ? cells.some(({ status }) => status === "FAIL")
+      : comparison.some(({ head }) => head.fail > 0);
   const undone = statusWords(cells, ["ERROR", "MISS"]);
   const skipped = statusWords(cells, ["SKIP"]);
   const words = [

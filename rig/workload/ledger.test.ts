@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { monotonicNs, sleep } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
-import { READ_BACK_PHASE } from "../core/names.ts";
+import { PATH_NAMES, READ_BACK_PHASE } from "../core/names.ts";
 import type { Header, History, HistoryEvent, HistorySink } from "../history/event.ts";
 import { type CellJudgement, judge } from "../oracle/judge.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
@@ -55,6 +55,7 @@ const start = async (behaviour: Behaviour = honest, shape = SHAPE): Promise<Benc
   const abort = new AbortController();
   for (const node of ["target", "initiator"] as const)
     sink.record({ kind: "console", node, line: "[    0.000000] Linux version 6.1.0" });
+  for (const name of PATH_NAMES) sink.record({ kind: "session", path: name, sid: name, state: "LOGGED_IN" });
   sink.record({ kind: "limits", answerWithinMs: 10_000, why: "nothing is slow here" });
   const ledger = new Ledger({ shape, nbd, backing, sink, identity: "run-1/lies", signal: abort.signal });
   const history = () => ({ header: HEADER, events: sink.events });

@@ -14,6 +14,7 @@ export default scenario({
   about: ["c0920cd36f17", "788b71c54f21"],
   healthy:
     "The dead connection's socket is destroyed with everything in it, so nothing of generation 1 can arrive after generation 2.",
+  reference: { base: "debian-5.10", head: "debian-6.1" },
   lab: { paths: 2, transport: "tcp", multipath: "failover" },
   timing: {
     noopInterval: 1,

@@ -93,6 +93,36 @@ export class HistoryBuilder {
     return this.add(...lines.map((line): HistoryEvent => ({ t: ns(at), kind: "console", node, line })));
   }
 
+  /** A session's state in the kernel. Session 1 is that of path a, session 2 that of path b. */
+  session(at: number, path: "a" | "b", state: string, device = state === "LOGGED_IN" ? "running" : "blocked"): this {
+    return this.add({ t: ns(at), kind: "session", path, sid: path === "a" ? "1" : "2", state, device });
+  }
+
+  /** Both sessions logged in, as iscsid, which runs, has just left them. */
+  loggedIn(at: number): this {
+    return this.session(at, "a", "LOGGED_IN").session(at, "b", "LOGGED_IN").iscsid(at, 2);
+  }
+
+  /** How many processes of iscsid run. */
+  iscsid(at: number, count: number): this {
+    return this.add({ t: ns(at), kind: "daemon", node: "initiator", name: "iscsid", count });
+  }
+
+  /** What iscsid says. */
+  says(at: number, line: string): this {
+    return this.add({ t: ns(at), kind: "syslog", node: "initiator", program: "iscsid", line });
+  }
+
+  /** A logout over path a that may take ten seconds. Without an exit status iscsiadm was killed. */
+  logout(begin: number, end: number, exitCode?: number, text = ""): this {
+    const edge = { kind: "logout", path: "a", sid: "1" } as const;
+    const result = exitCode === undefined ? { text } : { exitCode, text };
+    return this.add(
+      { t: ns(begin), ...edge, edge: "begin", withinMs: 10_000 },
+      { t: ns(end), ...edge, edge: "end", ...result },
+    );
+  }
+
   note(at: number): this {
     return this.add({ t: ns(at), kind: "note", text: "here" });
   }

@@ -1,6 +1,7 @@
 /**
  * Writes a results directory as a run would have left it: recovery/stale-write on two kernels, five seeds each, and on
- * request a second scenario whose cells have the rarer statuses. For tests of the report, and to look at it.
+ * request a second scenario whose cells have the rarer statuses, or one on two kernels of its own. For tests of the report,
+ * and to look at it.
  */
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -29,11 +30,30 @@ export const HEAD: KernelIdentity = {
   source: "bookworm",
 };
 
+/** Kernels that one scenario has for itself, with the long names that built kernels have. */
+export const OWN_BASE: KernelIdentity = {
+  name: "linux-5.10+without-seed+offload-model+slow-disconnect",
+  release: "5.10.262",
+  sha256: "7d1b09c2a4e655f8d0a3b1c2e4f6978812ab34cd56ef7890a1b2c3d43f0a8d2c",
+  source: "linux-source-5.10 5.10.262-1 of bullseye-security, built by the rig",
+};
+export const OWN_HEAD: KernelIdentity = {
+  ...OWN_BASE,
+  name: "linux-5.10+offload-model+slow-disconnect",
+  sha256: "c2a4e655f8d0a3b1c2e4f6978812ab34cd56ef7890a1b2c3d43f0a8d2c7d1b09",
+};
+
 const STALE = {
   name: "recovery/stale-write",
   title: "writes of a dead path land after newer data",
   about: ["c0920cd36f17", "788b71c54f21"],
   healthy: "Once a write has been repeated on another path and overwritten, nothing of it reaches the disk any more.",
+};
+const OFFLOAD = {
+  name: "recovery/offload-stale-write",
+  title: "an offload driver delivers what was given back",
+  about: ["23d6fefbb3f6"],
+  healthy: "The endpoint is disconnected before commands are given back.",
 };
 const LOGOUT = {
   name: "recovery/logout-while-failing",
@@ -46,6 +66,8 @@ export interface FixtureOptions {
   readonly seeds?: number;
   /** A second scenario with ERROR, MISS and SKIP cells. */
   readonly mixed?: boolean;
+  /** A scenario with a base and a head of its own. */
+  readonly ownKernels?: boolean;
   /** Changes one history before it is made. */
   readonly change?: (o: StaleWriteOptions) => StaleWriteOptions;
 }
@@ -59,7 +81,13 @@ const phasesOf = (events: readonly HistoryEvent[]) =>
     return [{ name: begin.name, ms: Math.round(((end?.t ?? begin.t) - begin.t) / 1e6) }];
   });
 
-const cellOf = (made: StaleWrite, kernel: KernelIdentity, ndjson: string, consoleText: string): Cell => {
+const cellOf = (
+  made: StaleWrite,
+  scenario: Run["scenarios"][number],
+  kernel: KernelIdentity,
+  ndjson: string,
+  consoleText: string,
+): Cell => {
   const last = made.events.at(-1);
   const pathDrop = made.events.filter(e => e.kind === "evidence");
   const invoked = made.events.filter(e => e.kind === "invoke").length;
@@ -67,9 +95,9 @@ const cellOf = (made: StaleWrite, kernel: KernelIdentity, ndjson: string, consol
   return {
     version: 1,
     run: made.header.run,
-    scenario: STALE.name,
-    title: STALE.title,
-    about: STALE.about,
+    scenario: scenario.name,
+    title: scenario.title,
+    about: scenario.about,
     kernel,
     seed,
     status: made.findings.length > 0 ? "FAIL" : "PASS",
@@ -94,7 +122,7 @@ const cellOf = (made: StaleWrite, kernel: KernelIdentity, ndjson: string, consol
     })),
     faults: pathDrop.map(({ fault, bit, gone, text, counters }) => ({ fault, bit, gone, text, counters })),
     operations: { invoked, ok: invoked, failed: 0, unanswered: 0 },
-    reproduce: `rig run ${STALE.name} --kernel ${kernel.name} --seed ${seed}`,
+    reproduce: `rig run ${scenario.name} --kernel ${kernel.name} --seed ${seed}`,
     files: [
       { name: "history.ndjson", bytes: Buffer.byteLength(ndjson), sha256: sha256(ndjson) },
       { name: "console-initiator.log", bytes: Buffer.byteLength(consoleText), sha256: sha256(consoleText) },
@@ -129,62 +157,89 @@ const rareCells = (): CellSummary[] => {
   ];
 };
 
-const compare = (cells: readonly CellSummary[]): Comparison => {
+const compare = (
+  cells: readonly CellSummary[],
+  scenario: string,
+  base: KernelIdentity,
+  head: KernelIdentity,
+): Comparison => {
   const side = (kernel: string) => {
-    const mine = cells.filter(c => c.scenario === STALE.name && c.kernel === kernel);
+    const mine = cells.filter(c => c.scenario === scenario && c.kernel === kernel);
     const fail = mine.filter(c => c.status === "FAIL").length;
     const pass = mine.filter(c => c.status === "PASS").length;
     return { kernel, fail, pass, other: mine.length - fail - pass };
   };
   return {
-    scenario: STALE.name,
-    base: side(BASE.name),
-    head: side(HEAD.name),
+    scenario,
+    base: side(base.name),
+    head: side(head.name),
     verdict: "fixed",
     p: 2 / 252,
-    words: "fixed: debian-5.10 corrupts data in 5 of 5 cells, debian-6.1 in none of 5 (p = 0.008)",
+    words: `fixed: ${base.name} corrupts data in 5 of 5 cells, ${head.name} in none of 5 (p = 0.008)`,
   };
 };
 
-export const writeFixture = async (directory: string, o: FixtureOptions = {}): Promise<Run> => {
+/** Five cells of one scenario on one kernel, and their files. */
+const writeCells = async (
+  directory: string,
+  scenario: Run["scenarios"][number],
+  kernel: KernelIdentity,
+  broken: boolean,
+  o: FixtureOptions,
+): Promise<CellSummary[]> => {
   const cells: CellSummary[] = [];
-  for (const kernel of [BASE, HEAD]) {
-    for (let seed = 1; seed <= (o.seeds ?? 5); seed += 1) {
-      const plain: StaleWriteOptions = {
-        kernel: kernel.name,
-        seed,
-        broken: kernel === BASE,
-        ...(seed === 3 ? { staleSlots: 10 } : {}),
-        ...(seed === 5 && kernel === BASE ? { foreignSlot: 3 } : {}),
-      };
-      const made = staleWrite(o.change === undefined ? plain : o.change(plain));
-      const ndjson = `${[made.header, ...made.events].map(e => JSON.stringify(e)).join("\n")}\n`;
-      const consoleText = made.events
-        .map(e => (e.kind === "console" && e.node === "initiator" ? `${e.line}\n` : ""))
-        .join("");
-      const cell = cellOf(made, kernel, ndjson, consoleText);
-      const relative = directoryOf(cell.scenario, kernel.name, seed);
-      await mkdir(join(directory, relative), { recursive: true });
-      await writeFile(join(directory, relative, "history.ndjson"), ndjson);
-      await writeFile(join(directory, relative, "console-initiator.log"), consoleText);
-      await writeFile(join(directory, relative, "cell.json"), JSON.stringify(cell, undefined, 2));
-      cells.push({
-        scenario: cell.scenario,
-        kernel: kernel.name,
-        seed,
-        status: cell.status,
-        findings: cell.findings.map(f => ({ oracle: f.oracle, class: f.class, title: f.title })),
-        phases: cell.phases,
-        durationMs: cell.durationMs,
-        directory: relative,
-      });
-    }
+  for (let seed = 1; seed <= (o.seeds ?? 5); seed += 1) {
+    const plain: StaleWriteOptions = {
+      kernel: kernel.name,
+      seed,
+      broken,
+      ...(seed === 3 ? { staleSlots: 10 } : {}),
+      ...(seed === 5 && broken ? { foreignSlot: 3 } : {}),
+    };
+    const made = staleWrite(o.change === undefined ? plain : o.change(plain));
+    const header = { ...made.header, scenario: scenario.name };
+    const ndjson = `${[header, ...made.events].map(e => JSON.stringify(e)).join("\n")}\n`;
+    const consoleText = made.events
+      .map(e => (e.kind === "console" && e.node === "initiator" ? `${e.line}\n` : ""))
+      .join("");
+    const cell = cellOf(made, scenario, kernel, ndjson, consoleText);
+    const relative = directoryOf(cell.scenario, kernel.name, seed);
+    await mkdir(join(directory, relative), { recursive: true });
+    await writeFile(join(directory, relative, "history.ndjson"), ndjson);
+    await writeFile(join(directory, relative, "console-initiator.log"), consoleText);
+    await writeFile(join(directory, relative, "cell.json"), JSON.stringify(cell, undefined, 2));
+    cells.push({
+      scenario: cell.scenario,
+      kernel: kernel.name,
+      seed,
+      status: cell.status,
+      findings: cell.findings.map(f => ({ oracle: f.oracle, class: f.class, title: f.title })),
+      phases: cell.phases,
+      durationMs: cell.durationMs,
+      directory: relative,
+    });
+  }
+  return cells;
+};
+
+export const writeFixture = async (directory: string, o: FixtureOptions = {}): Promise<Run> => {
+  const own = o.ownKernels === true;
+  const trials = [
+    { scenario: STALE, base: BASE, head: HEAD },
+    ...(own ? [{ scenario: OFFLOAD, base: OWN_BASE, head: OWN_HEAD }] : []),
+  ];
+  const cells: CellSummary[] = [];
+  for (const { scenario, base, head } of trials) {
+    cells.push(...(await writeCells(directory, scenario, base, true, o)));
+    cells.push(...(await writeCells(directory, scenario, head, false, o)));
   }
   const run: Run = {
     version: 1,
     id: "20251122-134900",
     tool: { name: "iscsi-rig", version: "0.1.0", commit: "4be1f6a0c2d9" },
-    command: ["rig", "compare", STALE.name, "--base", BASE.name, "--head", HEAD.name, "--repeat", "5"],
+    command: own
+      ? ["rig", "compare", "--repeat", "5"]
+      : ["rig", "compare", STALE.name, "--base", BASE.name, "--head", HEAD.name, "--repeat", "5"],
     startedAt: "2025-11-22T13:49:00.000Z",
     durationMs: 61_400,
     machine: {
@@ -199,11 +254,13 @@ export const writeFixture = async (directory: string, o: FixtureOptions = {}): P
       docker: "20.10.24",
       qemu: "7.2.22",
     },
-    kernels: [BASE, HEAD],
-    scenarios: o.mixed === true ? [STALE, LOGOUT] : [STALE],
+    kernels: trials.flatMap(({ base, head }) => [base, head]),
+    scenarios: [...trials.map(({ scenario }) => scenario), ...(o.mixed === true ? [LOGOUT] : [])],
     cells: o.mixed === true ? [...cells, ...rareCells()] : cells,
-    comparison: [compare(cells)],
-    verdict: "debian-6.1 fixes 1 of 1 scenarios that fail on debian-5.10: recovery/stale-write.",
+    comparison: trials.map(({ scenario, base, head }) => compare(cells, scenario.name, base, head)),
+    verdict: own
+      ? "2 scenarios, each on its own base and head: 0 regressed, 2 fixed."
+      : "debian-6.1 fixes 1 of 1 scenarios that fail on debian-5.10: recovery/stale-write.",
     complete: true,
     exitStatus: 0,
   };

@@ -1,0 +1,37 @@
+/** Makes kernels ready, one after another: a build takes the whole machine, and its progress is to be read. */
+import { RigError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type Kernel, kernelState, resolveKernel } from "../kernel/kernel.ts";
+import type { KernelSpec } from "../kernel/spec.ts";
+
+/** Says that there will be a wait, before there is one. */
+const sayBuilds = async (specs: readonly KernelSpec[], log: Log): Promise<void> => {
+  const states = await Promise.all(specs.map(spec => kernelState(spec)));
+  const builds = states.filter(state => state === "to build").length;
+  if (builds > 0)
+    log.say(
+      `${builds} of ${specs.length} kernels to build: minutes for the first of a source, under one for each variant.`,
+    );
+};
+
+/** Resolves each kernel once, however often it is asked for, and returns where to find it. */
+export const resolveKernels = async (
+  specs: readonly KernelSpec[],
+  log: Log,
+  signal: AbortSignal,
+): Promise<(spec: KernelSpec) => Kernel> => {
+  const each = [...new Map(specs.map(spec => [spec.name, spec])).values()];
+  await sayBuilds(each, log);
+  const ready = new Map<string, Kernel>();
+  for (const [i, spec] of each.entries()) {
+    signal.throwIfAborted();
+    log.status(`kernel ${i + 1} of ${each.length}: ${spec.name}`);
+    ready.set(spec.name, await resolveKernel(spec, log, { signal }));
+  }
+  log.status("");
+  return spec => {
+    const kernel = ready.get(spec.name);
+    if (kernel === undefined) throw new RigError("RIG_BUG", `Expected ${spec.name} among the kernels made ready.`);
+    return kernel;
+  };
+};
