@@ -148,6 +148,17 @@ describe("a kernel", () => {
     expect(keys.size).toBe(4);
   });
 
+  test("with debugging information does not say where it was built", async () => {
+    await ownCache();
+    const [source, where] = [await tinyLinux(), await places({ debug: "CONFIG_DEBUG_INFO=y\n" })];
+    const flags = async (suffixes: readonly string[]) => {
+      const { log } = await buildKernel(source, suffixes, silentLog, undefined, where);
+      return /^flags: (.*)$/m.exec(await readFile(log, "utf8"))?.[1];
+    };
+    expect(await flags(["debug"])).toMatch(/^-ffile-prefix-map=\/.*\/kernel-objects\/[0-9a-f]+\/src=\/linux$/);
+    expect(await flags([])).toBe("");
+  });
+
   test("is not shaped by the environment of whoever builds it", async () => {
     await ownCache();
     const [source, where] = [await tinyLinux(), await places()];

@@ -37,6 +37,7 @@ $(O)/%.o: %.c $(O)/.config
 
 $(image): $(objects)
 	@echo "  LD      vmlinux"
+	@echo "flags: $(KCFLAGS)"
 	@mkdir -p $(O)/arch/x86/boot $(O)/include/config
 	@echo 5.10.1$(LOCALVERSION) > $(O)/include/config/kernel.release
 	@touch $(O)/modules.builtin $(O)/modules.builtin.modinfo
