@@ -67,4 +67,11 @@ describe("kernels are made ready", () => {
     );
     expect(world.told).not.toContain("begin a");
   });
+
+  test("one with which something is wrong first, before anything is built", async () => {
+    world.state = name => (name === "typo" ? "cannot" : "to build");
+    world.fail = "typo";
+    await expect(resolveKernels([spec("a"), spec("typo")], log, signal)).rejects.toThrow("typo does not build");
+    expect(world.told.filter(line => /^(begin|end)/.test(line))).toEqual(["begin typo"]);
+  });
 });

@@ -4,14 +4,16 @@ import type { Log } from "../core/log.ts";
 import { type Kernel, kernelState, resolveKernel } from "../kernel/kernel.ts";
 import type { KernelSpec } from "../kernel/spec.ts";
 
-/** Says that there will be a wait, before there is one. */
-const sayBuilds = async (specs: readonly KernelSpec[], log: Log): Promise<void> => {
+/** Says that there will be a wait, before there is one. Returns the kernels, those first with which something is wrong. */
+const sayBuilds = async (specs: readonly KernelSpec[], log: Log): Promise<readonly KernelSpec[]> => {
   const states = await Promise.all(specs.map(spec => kernelState(spec)));
   const builds = states.filter(state => state === "to build").length;
-  if (builds > 0)
+  const wrong = specs.filter((_, i) => states[i] === "cannot");
+  if (wrong.length === 0 && builds > 0)
     log.say(
       `${builds} of ${specs.length} kernels to build: minutes for the first of a source, under one for each variant.`,
     );
+  return [...wrong, ...specs.filter(spec => !wrong.includes(spec))];
 };
 
 /** Resolves each kernel once, however often it is asked for, and returns where to find it. */
@@ -20,8 +22,8 @@ export const resolveKernels = async (
   log: Log,
   signal: AbortSignal,
 ): Promise<(spec: KernelSpec) => Kernel> => {
-  const each = [...new Map(specs.map(spec => [spec.name, spec])).values()];
-  await sayBuilds(each, log);
+  // A mistake is told at once, and not behind the minutes that another kernel takes.
+  const each = await sayBuilds([...new Map(specs.map(spec => [spec.name, spec])).values()], log);
   const ready = new Map<string, Kernel>();
   for (const [i, spec] of each.entries()) {
     signal.throwIfAborted();

@@ -101,10 +101,15 @@ const exists = (dir: string): Promise<boolean> =>
     () => false,
   );
 
+/** Whether a builder's directory is of a process that is no more: its name ends with the process. */
+const isAbandoned = (name: string): boolean =>
+  name.startsWith(".") && !existsSync(`/proc/${name.split(".").at(-1) ?? ""}`);
+
 /** Removes what builders that died left behind. The caller holds the entry's lock, so nobody is building it now. */
 const sweep = async (parent: string, prefix: string): Promise<void> => {
   for (const name of await readdir(parent)) {
-    if (name.startsWith(prefix)) await rm(path.join(parent, name), { recursive: true, force: true });
+    if (name.startsWith(prefix) || isAbandoned(name))
+      await rm(path.join(parent, name), { recursive: true, force: true });
   }
 };
 
@@ -136,8 +141,7 @@ export const trimCache = async (kind: string, maxMiB: number, keep: string): Pro
   for (const key of await readdir(parent)) {
     if (key.startsWith(".")) {
       // A builder that was killed: its name ends with its process id. Whoever builds it next would remove it, but may never come.
-      if (!existsSync(`/proc/${key.split(".").at(-1) ?? ""}`))
-        await rm(path.join(parent, key), { recursive: true, force: true });
+      if (isAbandoned(key)) await rm(path.join(parent, key), { recursive: true, force: true });
       continue;
     }
     try {

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { cached, contentKey, peekCache } from "../core/cache.ts";
 import { RigError } from "../core/errors.ts";
 import { run, runOk } from "../core/exec.ts";
+import { acquireLock } from "../core/lock.ts";
 import type { Log } from "../core/log.ts";
 import { cacheDir } from "../core/paths.ts";
 import { parseStanzas, privateApt } from "../debian/apt.ts";
@@ -102,6 +103,16 @@ const extract = async (
     ],
     { signal },
   );
+  // A file that the source does not have is no error; anything else that tar says is.
+  const other = taken.stderr
+    .split("\n")
+    .filter(
+      line => line !== "" && !/Not found in archive|Exiting with failure status due to previous errors/.test(line),
+    );
+  if (taken.exitCode < 0 || taken.exitCode > 2 || other.length > 0)
+    throw new RigError("RIG_KERNEL_SOURCE", `${tar} could not be unpacked: ${other.join("; ").slice(0, 500)}`, {
+      blame: "environment",
+    });
   for (const file of files) await rename(path.join(opened, file), path.join(to, flat(file))).catch(() => undefined);
   if ((await readdir(to)).every(name => name === ".package"))
     throw new RigError("RIG_KERNEL_SOURCE", `Expected ${files.join(", ")} in ${tar}.\n${taken.stderr.slice(0, 500)}`, {
@@ -147,6 +158,9 @@ export const debianSource = async (
   const title = `${wanted.package} ${wanted.version}`;
   const aptDir = path.join(cacheDir(), "apt", `audit-${wanted.package}_${contentKey(...from).slice(0, 8)}`);
   await mkdir(aptDir, { recursive: true });
+  await using _lock = await acquireLock(aptDir, { signal });
+  const meanwhile = await peekCache("audit-source", key);
+  if (meanwhile !== undefined) return readFlat(meanwhile, files);
   log.say(`Looking for ${title}, the kernel's source, in ${from.join(", ")}.`);
   const apt = await privateApt(aptDir, from, signal);
   const all = await run(["apt-cache", ...apt.options, "show", wanted.package], { signal });

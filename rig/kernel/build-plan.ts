@@ -11,7 +11,7 @@ import type { SourceTree } from "./source-tree.ts";
 import { type AppliedVariants, applyVariants, inOrder, loadVariants, VARIANTS_DIR, type Variant } from "./variants.ts";
 
 /** Raised when the way a kernel is built changes. */
-const RECIPE = "kernel-build 1";
+const RECIPE = "kernel-build 2";
 
 /** Where fragments and variants are read from; the project's own unless a test says otherwise. */
 export interface BuildPlaces {

@@ -179,7 +179,7 @@ const buildInto = async (plan: BuildPlan, dir: string, log: Log, signal: AbortSi
     onWait: () => log.say(`Another kernel is being built; waiting for it before ${plan.what}.`),
   });
   const begun = monotonicMs();
-  let tree = await openTree(plan.source, plan.flavours, signal);
+  let tree = await openTree(plan.source, plan.flavours, plan.compiler, signal);
   log.say(`Building ${plan.what} (${tree.fresh ? "minutes" : "what changed only"}).`);
   try {
     await compile(plan, tree, log, signal);
@@ -192,7 +192,7 @@ const buildInto = async (plan: BuildPlan, dir: string, log: Log, signal: AbortSi
       "warn",
     );
     await discardObjects(tree);
-    tree = await openTree(plan.source, plan.flavours, signal);
+    tree = await openTree(plan.source, plan.flavours, plan.compiler, signal);
     await compile(plan, tree, log, signal);
   }
   const seconds = Math.round((monotonicMs() - begun) / 1000);

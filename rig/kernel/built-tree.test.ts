@@ -46,6 +46,16 @@ describe("a built tree", () => {
     );
   });
 
+  test("may have modules in the source's own directory kernel", async () => {
+    const order = "drivers/scsi/iscsi_tcp.o\nlib/crc.o\nkernel/configs.o\n";
+    await writeFiles(dir, { ...TREE, "modules.order": order, "kernel/configs.ko": "configs" });
+    const to = await temporaryDirectory();
+    await (await builtTree(dir)).open(to);
+    expect(await readFile(path.join(to, "lib/modules", RELEASE, "modules.order"), "utf8")).toContain(
+      "kernel/kernel/configs.ko\n",
+    );
+  });
+
   test("may have everything built in", async () => {
     await writeFiles(dir, { [IMAGE]: TREE[IMAGE], ".config": "CONFIG_MODULES=y\n" });
     const to = await temporaryDirectory();

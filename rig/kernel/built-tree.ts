@@ -51,11 +51,14 @@ const listModules = async (dir: string, config: Configuration | undefined): Prom
       `Expected modules.order in ${dir}, whose .config has ${wanted.length} modules (${wanted[0] ?? ""} for one); they are not built. Run there: make -j$(nproc) modules`,
     );
   }
-  // "kernel/" went before each until 5.3 or so; objects are listed instead of modules since 6.2.
-  return order
+  // Objects are listed instead of modules since 6.2. "kernel/" went before each until 5.3; there is a directory of that name too.
+  const names = order
     .split("\n")
     .filter(Boolean)
-    .map(line => line.replace(/^kernel\//, "").replace(/\.o$/, ".ko"));
+    .map(line => line.replace(/\.o$/, ".ko"));
+  return Promise.all(
+    names.map(async name => ((await isThere(path.join(dir, name))) ? name : name.replace(/^kernel\//, ""))),
+  );
 };
 
 export interface BuiltTree {

@@ -64,7 +64,7 @@ const PHYS32_ENTRY = 18;
 export const hasPvhEntry = (elf: Buffer): boolean => {
   const headers = Number(elf.readBigUInt64LE(32));
   const size = elf.readUInt16LE(54);
-  const padded = (length: number) => (length + 3) & ~3;
+  const padded = (length: number) => Math.ceil(length / 4) * 4;
   for (let i = 0; i < elf.readUInt16LE(56); i++) {
     const header = headers + i * size;
     if (header + 56 > elf.length || elf.readUInt32LE(header) !== PT_NOTE) continue;

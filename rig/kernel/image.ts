@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { sha256File } from "../core/cache.ts";
-import { RigError } from "../core/errors.ts";
+import { messageOf, RigError } from "../core/errors.ts";
 import { runOk } from "../core/exec.ts";
 import { type BzImage, parseBzImage } from "./bzimage.ts";
 import { bannerRelease, elfMachine, foreignArchitecture, hasPvhEntry } from "./elf.ts";
@@ -22,13 +22,26 @@ export const filter = async (
   );
 };
 
+/** Unpacks bytes; what is damaged is told with its name. */
+export const whole = (unpack: (bytes: Buffer) => Buffer, bytes: Buffer, what: string): Buffer => {
+  try {
+    return unpack(bytes);
+  } catch (error) {
+    throw new RigError(
+      "RIG_KERNEL_BUNDLE",
+      `Expected ${what} to be whole; it cannot be unpacked (${messageOf(error)}). Fetch or build it again.`,
+      { blame: "usage", cause: error },
+    );
+  }
+};
+
 type Decompressor = (from: string, to: string, signal: AbortSignal | undefined) => Promise<void>;
 
 const DECOMPRESS: Readonly<Record<BzImage["compression"], Decompressor>> = {
   xz: (from, to, signal) => filter(["xz", "-dc", "--single-stream"], from, to, signal),
   lz4: (from, to, signal) => filter(["lz4", "-dc"], from, to, signal),
-  zstd: async (from, to) => writeFile(to, zstdDecompressSync(await readFile(from))),
-  gzip: async (from, to) => writeFile(to, gunzipSync(await readFile(from))),
+  zstd: async (from, to) => writeFile(to, whole(zstdDecompressSync, await readFile(from), "the kernel image")),
+  gzip: async (from, to) => writeFile(to, whole(gunzipSync, await readFile(from), "the kernel image")),
 };
 
 /** How QEMU starts a kernel: the ELF file through its PVH entry, or the boot image, which unpacks itself in the guest. */

@@ -2,7 +2,7 @@
  * From where a kernel comes to what its parts are: each kind of origin in its own way, and for each a way that asks no archive
  * and builds nothing. What is found is known by its content, so a bundle is made of it once.
  */
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { contentKey, sha256File } from "../core/cache.ts";
 import { messageOf, RigError } from "../core/errors.ts";
@@ -142,7 +142,12 @@ const locateImage = async ({ file, modules: given }: Origin<"image">): Promise<L
   const beside = path.join(path.dirname(file), path.basename(file).replace(/^vmlinu[xz]/, "config"));
   const config = beside === file ? undefined : beside;
   return {
-    content: ["image", await sha256File(file), modules === undefined ? "" : await listing(modules)],
+    content: [
+      "image",
+      await sha256File(file),
+      modules === undefined ? "" : await listing(modules),
+      config === undefined ? "" : await readFile(config, "utf8").catch(() => ""),
+    ],
     open: () => Promise.resolve({ image: file, modules, config }),
     source: modules === undefined ? `the image ${file}` : `the image ${file} with the modules in ${modules}`,
     files: [{ what: "image", file }],

@@ -43,6 +43,8 @@ export const make = async (
       ...["env", "-i", `PATH=${process.env["PATH"] ?? ""}`, `HOME=${tree.dir}`],
       ...Object.entries(ENVIRONMENT).map(([name, value]) => `${name}=${value}`),
       ...["make", "-C", tree.source, "O=obj", "ARCH=x86_64", `-j${availableParallelism()}`],
+      // Kconfig writes down which versions of these it finds, needed or not.
+      ...["PAHOLE=none", "RUSTC=none", "BINDGEN=none"],
       ...args,
     ],
     {

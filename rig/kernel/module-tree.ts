@@ -7,7 +7,7 @@ import path from "node:path";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { RigError } from "../core/errors.ts";
 import { runOk } from "../core/exec.ts";
-import { filter } from "./image.ts";
+import { filter, whole } from "./image.ts";
 import { type ModuleIndex, moduleName, parseModuleIndex } from "./modules.ts";
 
 /** What a build puts beside its modules, and depmod cannot make up. */
@@ -107,7 +107,8 @@ export const openModules = async (
       return readFile(plain);
     }
     const bytes = await readFile(file);
-    return file.endsWith(".zst") ? zstdDecompressSync(bytes) : file.endsWith(".gz") ? gunzipSync(bytes) : bytes;
+    if (file.endsWith(".zst")) return whole(zstdDecompressSync, bytes, file);
+    return file.endsWith(".gz") ? whole(gunzipSync, bytes, file) : bytes;
   };
   const slim = async (bytes: Buffer): Promise<Buffer> => {
     if (!isBulky(bytes)) return bytes;

@@ -10,20 +10,16 @@
  * The object directory is inside the source directory, because Kbuild then uses relative paths only, and a kernel does
  * not depend on where it was built.
  */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { contentKey } from "../core/cache.ts";
-import { wallClock } from "../core/clock.ts";
 import { run, runOk } from "../core/exec.ts";
 import { cacheDir } from "../core/paths.ts";
-import type { SourceTree } from "./source-tree.ts";
+import { type SourceTree, touchSource } from "./source-tree.ts";
 
 /** Trees that are kept; the ones that were not used for longest go first. */
 const MAX_TREES = 6;
-/** Unpacked sources that are kept. */
-const MAX_SOURCES = 6;
 
 /** What a killed build wrote within this time of its end is not trusted. */
 const DOUBTFUL_MS = 60_000;
@@ -69,44 +65,38 @@ const writeState = async (dir: string, state: State): Promise<void> => {
   await rename(`${stateFile(dir)}.new`, stateFile(dir));
 };
 
-/** Removes all but the `max` directories in `parent` that were used last, by the time of `mark` in them. */
-const trim = async (parent: string, max: number, mark: string, keep: string): Promise<void> => {
+/** Removes all trees but the ones that were used last. Nobody else is at work in one: whoever calls holds the lock on builds. */
+const trim = async (keep: string): Promise<void> => {
   const used: { name: string; at: number }[] = [];
-  for (const name of await readdir(parent)) {
-    if (name === keep) continue;
-    if (name.startsWith(".")) {
-      // Somebody was unpacking it; the name ends with the process.
-      if (!existsSync(`/proc/${name.split(".").at(-1) ?? ""}`))
-        await rm(path.join(parent, name), { recursive: true, force: true });
-      continue;
-    }
-    const at = await stat(path.join(parent, name, mark)).then(
+  for (const name of await readdir(objectsDir())) {
+    const at = await stat(stateFile(path.join(objectsDir(), name))).then(
       ({ mtimeMs }) => mtimeMs,
       () => 0,
     );
-    used.push({ name, at });
+    if (name !== keep) used.push({ name, at });
   }
-  for (const { name } of used.toSorted((a, b) => b.at - a.at).slice(max - 1))
-    await rm(path.join(parent, name), { recursive: true, force: true });
+  for (const { name } of used.toSorted((a, b) => b.at - a.at).slice(MAX_TREES - 1)) {
+    // First what says that it can be used.
+    await rm(stateFile(path.join(objectsDir(), name)), { force: true });
+    await rm(path.join(objectsDir(), name), { recursive: true, force: true });
+  }
 };
 
 /**
- * The object tree of a source with these flavours, made if it is not there. Whoever calls it holds the lock on kernel
+ * The object tree of a source with these flavours, compiled by this compiler; made if it is not there. Whoever calls it holds the lock on kernel
  * builds: trees that were not used for long are removed.
  */
 export const openTree = async (
   source: SourceTree,
   flavours: readonly string[],
+  compiler: string,
   signal?: AbortSignal,
 ): Promise<ObjectTree> => {
-  const key = contentKey("object tree", source.key, ...flavours.toSorted());
+  const key = contentKey("object tree", source.key, compiler, ...flavours.toSorted());
   const dir = path.join(objectsDir(), key);
   await mkdir(objectsDir(), { recursive: true });
-  const now = wallClock();
-  // The time of a source's directory says when it was used; nothing in it is changed.
-  await utimes(source.directory, now, now);
-  await trim(objectsDir(), MAX_TREES, "state.json", key);
-  await trim(path.dirname(source.directory), MAX_SOURCES, ".", path.basename(source.directory));
+  await touchSource(source);
+  await trim(key);
   let state = await readState(dir);
   if (state === undefined) {
     await rm(dir, { recursive: true, force: true });

@@ -128,7 +128,7 @@ const parseOrigin = (kind: KernelOrigin["kind"], rest: string, text: string, pla
   };
 };
 
-const isKind = (text: string): text is KernelOrigin["kind"] => text in ORIGIN_FORMS;
+const isKind = (text: string): text is KernelOrigin["kind"] => Object.hasOwn(ORIGIN_FORMS, text);
 
 /** Reads `KIND:...`; undefined where the text has no colon and so is a name. Suffixes are cut off, not yet looked at. */
 export const parseOriginText = (text: string, places: Places): Parsed | undefined => {

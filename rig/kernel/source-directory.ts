@@ -1,5 +1,5 @@
 /** Kernel sources from a directory: what is in it now is copied, so that it may be worked on while a kernel is built. */
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { contentKey } from "../core/cache.ts";
@@ -77,7 +77,8 @@ const keyOfDirectory = async (dir: string, signal: AbortSignal | undefined): Pro
   return key;
 };
 
-const requireClean = async (dir: string): Promise<void> => {
+/** Where the directory is, links followed: what only lists would list a link and not what is behind it. */
+const requireClean = async (dir: string): Promise<string> => {
   if (!(await exists(dir))) throw unusable(`Expected a directory with a Linux source tree at ${dir}; there is none.`);
   await requireSource(dir, dir);
   for (const trace of TRACES)
@@ -85,15 +86,16 @@ const requireClean = async (dir: string): Promise<void> => {
       throw unusable(
         `Expected a clean source tree in ${dir}; it has ${trace}, so a kernel was configured in it. Run make mrproper there, or use tree:${dir} for the kernel that was built in it.`,
       );
+  return realpath(dir);
 };
 
 /** The source in a directory, as it is now. */
 export const fromDirectory = async (dir: string, log: Log, { signal }: SourceOptions): Promise<SourceTree> => {
-  await requireClean(dir);
+  const real = await requireClean(dir);
   log.status(`Looking for changes in ${dir}.`);
-  const key = await keyOfDirectory(dir, signal);
+  const key = await keyOfDirectory(real, signal);
   return unpacked({ key, title: path.basename(dir), log, signal }, async to => {
-    const names = (await readdir(dir)).filter(name => name !== ".git").map(name => path.join(dir, name));
+    const names = (await readdir(real)).filter(name => name !== ".git").map(name => path.join(real, name));
     await runOk(["cp", "-a", "--no-preserve=ownership", "--reflink=auto", ...names, to], "RIG_KERNEL_SOURCE", {
       signal,
     });
@@ -104,6 +106,6 @@ export const fromDirectory = async (dir: string, log: Log, { signal }: SourceOpt
 
 /** The source in a directory, if what is in it now was copied already. */
 export const cachedFromDirectory = async (dir: string, signal?: AbortSignal): Promise<SourceTree | undefined> => {
-  await requireClean(dir);
-  return peekSource(await keyOfDirectory(dir, signal), path.basename(dir));
+  const real = await requireClean(dir);
+  return peekSource(await keyOfDirectory(real, signal), path.basename(dir));
 };

@@ -2,9 +2,11 @@
  * Unpacked kernel sources: directories of the rig's own under `kernel-sources`, called by a hash of their content, made
  * beside their place and renamed into it whole, and never written to again.
  */
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 import { requireSpace } from "../core/cache.ts";
+import { wallClock } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
 import { acquireLock } from "../core/lock.ts";
 import type { Log } from "../core/log.ts";
@@ -37,6 +39,11 @@ export const unusable = (message: string, cause?: unknown) =>
 
 const sourcesDir = (): string => path.join(cacheDir(), "kernel-sources");
 
+/** Unpacked sources that are kept; of more, those go that were not used for longest. */
+const MAX_SOURCES = 6;
+/** One that was used so lately may be in use still. */
+const IN_USE_MS = 3_600_000;
+
 /** Whether there is something of that name. */
 export const exists = (file: string): Promise<boolean> =>
   stat(file).then(
@@ -65,12 +72,42 @@ export const requireSource = async (dir: string, what: string): Promise<string> 
   return version;
 };
 
-/** An unpacked source, if it is there. */
+/** An unpacked source, if it is there whole. */
 export const peekSource = async (key: string, title: string): Promise<SourceTree | undefined> => {
   const directory = path.join(sourcesDir(), key);
-  return (await exists(directory))
-    ? { key, directory, title, version: await requireSource(directory, title) }
-    : undefined;
+  const version = await requireSource(directory, title).catch(() => undefined);
+  return version === undefined ? undefined : { key, directory, title, version };
+};
+
+/** The time of a source's directory says when it was used; nothing in it is changed. */
+export const touchSource = async ({ directory }: SourceTree): Promise<void> => {
+  const now = wallClock();
+  await utimes(directory, now, now);
+};
+
+/** Renamed first: what is removed only in part must not be taken for a source. */
+const discard = async (name: string): Promise<void> => {
+  const doomed = path.join(sourcesDir(), `.${name}.${process.pid}`);
+  await rename(path.join(sourcesDir(), name), doomed);
+  await rm(doomed, { recursive: true, force: true });
+};
+
+/** Removes all sources but the ones that were used last, and what was left of those that somebody was unpacking. */
+const trimSources = async (keep: string): Promise<void> => {
+  const used: { name: string; at: number }[] = [];
+  for (const name of await readdir(sourcesDir())) {
+    const place = path.join(sourcesDir(), name);
+    if (!name.startsWith(".")) {
+      const at = await stat(place).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      );
+      if (name !== keep) used.push({ name, at });
+    } else if (!existsSync(`/proc/${name.split(".").at(-1) ?? ""}`)) await rm(place, { recursive: true, force: true });
+  }
+  const oldest = used.toSorted((a, b) => b.at - a.at).slice(MAX_SOURCES - 1);
+  for (const { name, at } of oldest)
+    if (wallClock().getTime() - at > IN_USE_MS) await discard(name).catch(() => undefined);
 };
 
 /** An unpacked source: in `kernel-sources` already, or put there by `fill`. */
@@ -89,8 +126,8 @@ export const unpacked = async (
   });
   const meanwhile = await peekSource(key, title);
   if (meanwhile !== undefined) return meanwhile;
-  for (const name of await readdir(sourcesDir()))
-    if (name.startsWith(`.${key}.`)) await rm(path.join(sourcesDir(), name), { recursive: true, force: true });
+  if (await exists(directory)) await discard(key);
+  await trimSources(key);
   await requireSpace(sourcesDir(), NEEDS_MIB, `unpacking ${title}`);
   const building = path.join(sourcesDir(), `.${key}.${process.pid}`);
   try {

@@ -60,6 +60,44 @@ describe("a directory", () => {
     expect((await cachedSourceTree(directory(same)))?.key).toBe(tree.key);
   });
 
+  test("that is reached by a link is looked at behind it", async () => {
+    await ownCache();
+    const dir = await linux();
+    const link = `${dir}-link`;
+    await symlink(dir, link);
+    const before = await sourceTree(directory(link), silentLog);
+    await writeFile(path.join(dir, "drivers/x.c"), "int y;\n");
+    expect(await cachedSourceTree(directory(link))).toBeUndefined();
+    expect((await sourceTree(directory(link), silentLog)).key).not.toBe(before.key);
+    await rm(link);
+  });
+
+  test("whose copy was removed in part is copied again", async () => {
+    const cache = await ownCache();
+    const dir = await linux();
+    const tree = await sourceTree(directory(dir), silentLog);
+    await rm(path.join(tree.directory, "Kconfig"));
+    expect(await cachedSourceTree(directory(dir))).toBeUndefined();
+    expect(await sourceTree(directory(dir), silentLog)).toEqual(tree);
+    expect(await readdir(path.join(cache, "kernel-sources"))).toEqual([tree.key]);
+  });
+
+  test("makes room: of many sources those go that were not used for longest, if not for an hour", async () => {
+    const cache = await ownCache();
+    const keys: string[] = [];
+    for (let i = 0; i < 8; i++) {
+      const dir = await linux();
+      await writeFile(path.join(dir, "drivers/x.c"), `int x${i};\n`);
+      const tree = await sourceTree(directory(dir), silentLog);
+      keys.push(tree.key);
+      // Two were used just now.
+      if (i > 1) await utimes(tree.directory, i, i);
+    }
+    expect((await readdir(path.join(cache, "kernel-sources"))).toSorted()).toEqual(
+      [...keys.slice(0, 2), ...keys.slice(4)].toSorted(),
+    );
+  });
+
   test.each<[string, (dir: string) => Promise<unknown>]>([
     ["a line", dir => writeFile(path.join(dir, "drivers/x.c"), "int y;\n")],
     ["a new file", dir => writeFile(path.join(dir, "drivers/y.c"), "")],
