@@ -636,8 +636,11 @@ static uint32_t attribute_number(const struct attributes *content)
 	return number;
 }
 
-/* Has `take` look at the attributes of every message that answers a command, about one device or about all. */
-static void ask_rdma(int command, int device, void (*take)(struct attributes chain, int device))
+/*
+ * Has `take` look at the attributes of every message that answers a command, about one device or about all. -1 if that
+ * were not all of them: a list that is not whole must not be taken for one.
+ */
+static int ask_rdma(int command, int device, void (*take)(struct attributes chain, int device))
 {
 	static char answer[32768];
 	static uint32_t sequence;
@@ -652,12 +655,12 @@ static void ask_rdma(int command, int device, void (*take)(struct attributes cha
 	ssize_t got;
 
 	if (fd < 0 && (fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_RDMA)) < 0)
-		return;
+		return -1;
 	question.header.nlmsg_len = device < 0 ? sizeof(question.header) : sizeof(question);
 	question.header.nlmsg_seq = ++sequence;
 	question.index = device < 0 ? 0 : devices[device].index;
 	if (send(fd, &question, question.header.nlmsg_len, 0) < 0)
-		return;
+		return -1;
 	/* The kernel answers within send and recv: there is nothing to wait for. */
 	while ((got = recv(fd, answer, sizeof(answer), 0)) > 0)
 		for (struct nlmsghdr *message = (struct nlmsghdr *)answer; NLMSG_OK(message, got);
@@ -666,10 +669,14 @@ static void ask_rdma(int command, int device, void (*take)(struct attributes cha
 
 			if (message->nlmsg_seq != sequence)
 				continue;
-			if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
-				return;
+			if (message->nlmsg_type == NLMSG_ERROR)
+				return -1;
+			/* The end of a list tells of an error, too. */
+			if (message->nlmsg_type == NLMSG_DONE)
+				return (int)attribute_number(&chain) < 0 ? -1 : 0;
 			take(chain, device);
 		}
+	return -1;
 }
 
 static void take_device(struct attributes chain, int unused)
@@ -733,6 +740,16 @@ static void take_queue_pairs(struct attributes chain, int device)
 					take_queue_pair(entry, device);
 }
 
+/* What is known of the device's queue pairs, where nobody can say what has become of them. */
+static void keep_queue_pairs(int device)
+{
+	char prefix[KEY];
+
+	snprintf(prefix, sizeof(prefix), "qp %s ", devices[device].name);
+	for (int i = 0; i < thing_count; i++)
+		things[i].seen |= !strncmp(things[i].key, prefix, strlen(prefix));
+}
+
 /* Opening such a socket would load the kernel's RDMA modules: only where there are devices, and so sysfs has the class. */
 static void look_at_queue_pairs(int search)
 {
@@ -740,12 +757,16 @@ static void look_at_queue_pairs(int search)
 
 	snprintf(path, sizeof(path), "%s/class/infiniband", sys);
 	if (search) {
+		int known = device_count;
+
 		device_count = 0;
-		if (!access(path, F_OK))
-			ask_rdma(RDMA_NLDEV_CMD_GET, -1, take_device);
+		/* They come in the same order each time, so behind those that came are those that came before. */
+		if (!access(path, F_OK) && ask_rdma(RDMA_NLDEV_CMD_GET, -1, take_device) && device_count < known)
+			device_count = known;
 	}
 	for (int i = 0; i < device_count; i++)
-		ask_rdma(RDMA_NLDEV_CMD_RES_QP_GET, i, take_queue_pairs);
+		if (ask_rdma(RDMA_NLDEV_CMD_RES_QP_GET, i, take_queue_pairs))
+			keep_queue_pairs(i);
 }
 
 static void look_at_mapper(int search)
@@ -1281,13 +1302,13 @@ static void serve(void)
 			host_left();
 			continue;
 		}
+		/* A daemon's last words come before the news of its end, which may have overtaken them in the set. */
+		take_log();
 		for (int i = daemon_count - 1; i >= 0; i--)
 			if (set[3 + i].revents) {
 				close_daemon(i);
 				report_daemons();
 			}
-		if (set[2].revents)
-			take_log();
 		if (watch.on && now >= watch.due) {
 			if (now - watch.due > LATE_MS * 1000000ll)
 				say("! late %lld", (long long)(now - watch.due) / 1000000);

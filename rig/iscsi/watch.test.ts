@@ -52,6 +52,16 @@ describe("recovery", () => {
     expect(watch.recovered).toBe(true);
   });
 
+  test("is none while a path has no session", () => {
+    const { watch } = setUp();
+    expect(watch.recovered).toBe(false);
+    for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));
+    watch.take("initiator", "session 1 10.1.0.2 GONE");
+    expect([watch.recovered, watch.recoveredBut(new Set(["a"]))]).toEqual([false, true]);
+    watch.take("initiator", "session 3 10.1.0.2 LOGGED_IN running");
+    expect(watch.recovered).toBe(true);
+  });
+
   test("after a new start of iscsid is every session logged in anew: one that still is may yet be dropped", () => {
     const { watch } = setUp();
     for (const sid of [1, 2]) watch.take("initiator", line(sid, "LOGGED_IN"));

@@ -4,7 +4,7 @@
  */
 import { EventEmitter } from "node:events";
 import { deadline, monotonicNs, orAbort } from "../core/clock.ts";
-import type { NodeName, PathName } from "../core/names.ts";
+import { type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
 import { pathOfAddress } from "../lab/qemu-argv.ts";
@@ -97,17 +97,21 @@ export class Watch implements AsyncDisposable {
     this.#loginsBefore = new Map([...this.#sessions.values()].map(({ sid, logins }) => [sid, logins]));
   }
 
-  /** Whether every session is logged in, and has been taken over by iscsid if that was started again. */
+  /** Whether every path has its session, logged in, and taken over by iscsid if that was started again. */
   get recovered(): boolean {
     return this.recoveredBut(new Set());
   }
 
   /** The same, whatever became of the sessions of some paths. */
   recoveredBut(except: ReadonlySet<PathName>): boolean {
-    return [...this.#sessions.values()].every(
-      ({ path, sid, state, logins }) =>
-        except.has(path) || (state === "LOGGED_IN" && logins > (this.#loginsBefore.get(sid) ?? 0)),
-    );
+    const sessions = [...this.#sessions.values()];
+    return PATH_NAMES.filter(path => !except.has(path)).every(path => {
+      const own = sessions.filter(session => session.path === path);
+      const isBack = ({ sid, state, logins }: SessionState) =>
+        state === "LOGGED_IN" && logins > (this.#loginsBefore.get(sid) ?? 0);
+      // A session that is gone has not come back.
+      return own.length > 0 && own.every(isBack);
+    });
   }
 
   /** Resolves once `holds` says yes, now or right after any line, however soon another one takes it back. */

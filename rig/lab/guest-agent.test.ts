@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { poll, sleep } from "../core/clock.ts";
 import { run } from "../core/exec.ts";
 import { silentLog } from "../core/log.ts";
+import { definitionFile } from "../image/definition.ts";
 import { compileProgram } from "../image/program.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
 import { decodeArgument, encodeArgument, GuestAgent } from "./guest-agent.ts";
@@ -39,6 +40,61 @@ use Socket;
 socket(S, PF_UNIX, SOCK_DGRAM, 0) or die "socket: $!";
 my $to = sockaddr_un(shift @ARGV);
 for (@ARGV) { defined(send(S, $_, 0, $to)) or die "send: $!"; }
+`;
+
+/**
+ * The program with this one's RDMA for the kernel's: it knows of one queue pair, and looks once more. Its arguments are
+ * how it is answered, whether it searches for devices, and another place for /sys.
+ */
+const FAKE_RDMA = `
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/netlink.h>
+static int mode, sent;
+static struct nlmsghdr asked;
+static int fake_socket(int family, int type, int protocol) { return 99; }
+static ssize_t fake_send(int fd, const void *data, size_t size, int flags)
+{
+	memcpy(&asked, data, sizeof(asked));
+	sent = 1;
+	errno = ENOBUFS;
+	return mode == 1 ? -1 : size;
+}
+static ssize_t fake_recv(int fd, void *data, size_t size, int flags)
+{
+	struct { struct nlmsghdr header; int error; } answer = {
+		{sizeof(answer), mode == 3 ? NLMSG_ERROR : NLMSG_DONE, NLM_F_MULTI, asked.nlmsg_seq},
+		mode == 5 ? 0 : -EAGAIN};
+
+	errno = EAGAIN;
+	if (mode == 2 || !sent)
+		return -1;
+	sent = 0;
+	memcpy(data, &answer, sizeof(answer));
+	return sizeof(answer);
+}
+#define socket(...) fake_socket(__VA_ARGS__)
+#define send fake_send
+#define recv fake_recv
+#define main agent_main
+#include "agent.c"
+#undef main
+int main(int argc, char **argv)
+{
+	mode = atoi(argv[1]);
+	sys = argv[3];
+	device_count = 1;
+	strcpy(devices[0].name, "rxe_a");
+	report("qp rxe_a 17", "18 RTS 1 1");
+	report_gone();
+	output_used = 0;
+	look_at_queue_pairs(atoi(argv[2]));
+	report_gone();
+	flush();
+	return 0;
+}
 `;
 
 /** The program without the rig's end of it: what is said to it, and what it says. */
@@ -382,6 +438,44 @@ describe("the watch", () => {
       `syslog iscsid ${"x".repeat(512)}`,
       "syslog iscsid last",
     ]);
+  });
+
+  test("tells a daemon's last words before its end", async () => {
+    const log = path.join(await temporaryDirectory(), "log");
+    const { agent, child } = await start("/sys", log);
+    const { lines, take, until } = lineBox();
+    const daemon = spawn(await sleeper("iscsid"), ["600"]);
+    await once(daemon, "spawn");
+    await agent.watch(3_600_000, "mp", take);
+    const before = Number(/^daemon iscsid (\d+)$/.exec(await until(/^daemon /))?.[1]);
+    lines.length = 0;
+    child.kill("SIGSTOP");
+    await run(["perl", "-e", SEND_DATAGRAMS, log, "<28>Nov 22 20:12:42 iscsid: my last words"]);
+    daemon.kill("SIGKILL");
+    await once(daemon, "exit");
+    child.kill("SIGCONT");
+    await until(`daemon iscsid ${before - 1}`);
+    expect(lines).toEqual(["syslog iscsid my last words", `daemon iscsid ${before - 1}`]);
+  });
+
+  test.each([
+    ["nothing", "a question that cannot be sent", 1],
+    ["nothing", "an answer that cannot be read", 2],
+    ["nothing", "an error", 3],
+    ["nothing", "an error at the end of the list", 4],
+    ["! qp rxe_a 17 GONE\n", "a list without it", 5],
+  ])("says %j of a known queue pair after %s", async (said, _name, mode) => {
+    const dir = await temporaryDirectory();
+    await mkdir(path.join(dir, "class/infiniband"), { recursive: true });
+    await writeFile(path.join(dir, "pairs.c"), FAKE_RDMA);
+    const program = path.join(dir, "pairs");
+    const guest = path.dirname(definitionFile("guest", "agent.c"));
+    const gcc = await run(["gcc", "-w", "-I", guest, "-o", program, path.join(dir, "pairs.c")]);
+    expect([gcc.exitCode, gcc.stderr]).toEqual([0, ""]);
+    for (const search of ["0", "1"]) {
+      const { stdout } = await run([program, String(mode), search, dir]);
+      expect(stdout).toBe(said === "nothing" ? "" : said);
+    }
   });
 
   test("reports everything anew when it is started again", async () => {

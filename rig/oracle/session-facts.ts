@@ -55,6 +55,9 @@ const watchedUntil = (history: History): number =>
 
 const OFFLINE: readonly (string | undefined)[] = ["offline", "transport-offline"];
 
+/** Whether the session's device answered nobody any more. */
+export const isOffline = ({ event }: SessionEvent): boolean => OFFLINE.includes(event.device);
+
 const lossesOf = (events: readonly SessionEvent[], untilNs: number): Loss[] => {
   const losses: Loss[] = [];
   for (const own of Map.groupBy(events, ({ event }) => event.sid).values()) {
@@ -70,7 +73,7 @@ const lossesOf = (events: readonly SessionEvent[], untilNs: number): Loss[] => {
         at,
         untilNs: end?.event.t ?? untilNs,
         recovered: end !== undefined,
-        offline: within.find(({ event }) => OFFLINE.includes(event.device)),
+        offline: within.find(isOffline),
       });
     });
   }
@@ -103,10 +106,14 @@ export const beliefsOf = ({ history, sessions, untilNs }: SessionFacts, sid: str
   const [first] = daemons;
   if (first === undefined || first.event.count === 0) return [];
   const beliefs: Belief[] = [];
-  // The sessions that the watch finds are iscsid's own: it has just logged them in.
+  // The sessions that the watch finds are iscsid's own: it has just logged them in. Where it is never heard, its log was
+  // not read, and its silence says nothing.
   const known = sessions.find(({ event }) => event.sid === sid)?.event;
   let since: { fromNs: number; line: number | undefined } | undefined =
-    known?.state === "LOGGED_IN" && known.t <= first.event.t ? { fromNs: known.t, line: undefined } : undefined;
+    logs.length > 0 && known?.state === "LOGGED_IN" && known.t <= first.event.t
+      ? { fromNs: known.t, line: undefined }
+      : undefined;
+  let away = false;
   const end = (toNs: number) => {
     if (since !== undefined && toNs > since.fromNs) beliefs.push({ ...since, toNs });
     since = undefined;
@@ -114,8 +121,10 @@ export const beliefsOf = ({ history, sessions, untilNs }: SessionFacts, sid: str
   for (const { event, line } of [...daemons, ...logs].sort((a, b) => a.event.t - b.event.t || a.line - b.line)) {
     if (event.t > untilNs) break;
     if (event.kind === "daemon") {
-      if (event.count === 0) end(event.t);
-    } else if (CONNECTION.exec(event.line)?.[1] === sid) {
+      away = event.count === 0;
+      if (away) end(event.t);
+      // What is read of a daemon that is gone, the next one does not believe.
+    } else if (!away && CONNECTION.exec(event.line)?.[1] === sid) {
       if (!OPERATIONAL.test(event.line)) end(event.t);
       else since ??= { fromNs: event.t, line };
     }

@@ -142,7 +142,10 @@ describe("split-view", () => {
   });
 
   test("counts while a fault is in force, too: iscsid has to be told of whatever it was", () => {
-    expect(classes(start().fault("path-drop:a#1", 1).session(3, "a", "FAILED").note(9))).toEqual(["split-view"]);
+    const other = ERROR.replace("1:0", "2:0");
+    expect(classes(start().fault("path-drop:a#1", 1).session(3, "a", "FAILED").says(4, other).note(9))).toEqual([
+      "split-view",
+    ]);
     expect(classes(start().fault("path-drop:a#1", 1).session(3, "a", "FAILED").says(4, ERROR).note(9))).toEqual([]);
   });
 
@@ -170,6 +173,29 @@ describe("split-view", () => {
   test("is none in a history that does not tell of iscsid", () => {
     const old = new HistoryBuilder().session(0, "a", "LOGGED_IN").fault("path-drop:a#1", 1).session(3, "a", "FAILED");
     expect(judge(old.note(60))).toEqual({ findings: [] });
+  });
+
+  test("is none where iscsid is never heard: its log was not read", () => {
+    const silent = () => start().fault("path-drop:a#1", 1).session(3, "a", "FAILED").note(9);
+    expect(classes(silent())).toEqual([]);
+    const dropbear = { kind: "syslog", node: "initiator", program: "dropbear", line: "x" } as const;
+    expect(classes(silent().add({ t: 2e9, ...dropbear }))).toEqual([]);
+    // One word of it is enough, before or after.
+    expect(classes(silent().says(0.1, "iSCSI logger with pid=7 started!"))).toEqual(["split-view"]);
+    expect(classes(silent().says(9, ERROR))).toEqual(["split-view"]);
+  });
+
+  test("is none by what is read of an iscsid that is gone", () => {
+    const gone = (spokeAt: number) =>
+      start()
+        .fault("path-drop:a#1", 0.1)
+        .iscsid(1, 0)
+        .iscsid(2, 3)
+        .says(spokeAt, BACK)
+        .session(3, "a", "FAILED")
+        .note(60);
+    expect(classes(gone(1.5))).toEqual([]);
+    expect(classes(gone(2.5))).toEqual(["split-view"]);
   });
 
   test("of one session says nothing of the other", () => {
@@ -221,6 +247,53 @@ describe("offline", () => {
   test("and a split view of the same loss are two findings, the worse one first", () => {
     const builder = recovered().session(9, "a", "FAILED").session(19, "a", "FREE", "transport-offline").note(30);
     expect(classes(builder)).toEqual(["offline", "split-view"]);
+  });
+});
+
+describe("offline while logged in", () => {
+  const stays = (builder: HistoryBuilder, at: number) => builder.session(at, "a", "LOGGED_IN", "offline").note(at + 1);
+
+  test("is a device that goes offline on a path in order, and stays so", () => {
+    const { findings } = judge(stays(start(), 20));
+    expect(findings).toMatchObject([
+      { class: "offline", title: "a device stays offline while its session is logged in", lines: [5] },
+    ]);
+    expect(findings[0]?.explanation).toBe(
+      "The device of session 1 of path a was offline at 20.000 s, before anything had been broken, and stayed so, although its session was logged in and nothing had been broken on its path, and iscsid had been running, for 20.000 s by 20.000 s. Expected: it is running.",
+    );
+  });
+
+  test("is none that comes back on its own, and none after a logout", () => {
+    expect(classes(stays(start(), 20).session(20.5, "a", "LOGGED_IN"))).toEqual([]);
+    expect(classes(stays(start().logout(19, 30, 0), 20).session(29, "a", "gone"))).toEqual([]);
+  });
+
+  test("is judged as a loss where the session is lost next", () => {
+    expect(classes(stays(start(), 20).session(20.05, "a", "FREE", "offline").says(20.1, ERROR))).toEqual(["offline"]);
+    expect(first(stays(start(), 20).session(20.05, "a", "FREE", "offline"))?.title).toBe(
+      "a device went offline without a fault",
+    );
+  });
+
+  test("needs a path that has been in order for long enough, instruments among it", () => {
+    expect(classes(stays(recovered(), 18))).toEqual([]);
+    expect(classes(stays(recovered(), 18.2))).toEqual(["offline"]);
+    expect(classes(held(stays(recovered(), 18.2), 1000))).toEqual([]);
+    expect(classes(stays(start().fault("path-drop:a#1", 1), 50))).toEqual([]);
+    expect(classes(stays(start().iscsid(1, 0), 50))).toEqual([]);
+  });
+
+  test("has to last after a login: iscsid sets the device running next", () => {
+    const back = (until: number) =>
+      start()
+        .fault("path-drop:a#1", 1, 30)
+        .session(3, "a", "FAILED", "offline")
+        .says(3, ERROR)
+        .session(46, "a", "LOGGED_IN", "offline")
+        .note(until);
+    expect(classes(back(60.9))).toEqual([]);
+    expect(classes(back(61))).toEqual(["offline"]);
+    expect(classes(back(90).session(47, "a", "LOGGED_IN"))).toEqual([]);
   });
 });
 

@@ -5,7 +5,8 @@
  * Most of what happens to sessions here is the rig's own doing, so each class says what excuses it:
  *
  * offline     the device answers nobody any more, though its path had been in order for long enough to log in again, or
- *             though nothing had happened to the connection that was lost
+ *             though nothing had happened to the connection that was lost; or it does so to the end while its session is
+ *             logged in
  * split-view  the kernel has the session down while iscsid, alive, takes it for operational: nobody will log in again
  * stuck       a logout that was refused, never came back, or left the session where it was
  * down        a session that is still not logged in when its path has been in order for long
@@ -20,8 +21,10 @@ import type { Judgement, Oracle } from "./oracle.ts";
 import {
   beliefsOf,
   inOrderSince,
+  isOffline,
   isUnprovoked,
   type Loss,
+  type SessionEvent,
   type SessionFacts,
   sessionFacts,
   wasLoggedOut,
@@ -72,6 +75,27 @@ const offline = (facts: SessionFacts, loss: Loss): Draft | undefined => {
     title: "a device went offline without a fault",
     explanation: `The device of ${nameOf(loss)} was ${at.event.device ?? "offline"} at ${seconds(at.event.t)}: its session was ${loss.at.event.state} at ${seconds(loss.at.event.t)}, ${relation.words}. ${why}.`,
     lines: linesOf([at.line, loss.at.line, relation.line]),
+  };
+};
+
+/** A device that is offline to the end though its session, all of whose events these are, is logged in. */
+const offlineLoggedIn = (facts: SessionFacts, own: readonly SessionEvent[]): Draft | undefined => {
+  const at = own.at(-1);
+  if (at?.event.state !== "LOGGED_IN" || !isOffline(at)) return undefined;
+  if (wasLoggedOut(facts, at.event.path, facts.untilNs)) return undefined;
+  const before = own.at(-2);
+  // iscsid sets the device running right after a login, so what was offline by then has to stay so.
+  const isOlder = before?.event.state !== "LOGGED_IN" || isOffline(before);
+  const byNs = isOlder ? facts.untilNs : at.event.t;
+  const sinceNs = Math.max(inOrderSince(facts, at.event.path, byNs), isOlder ? at.event.t : 0);
+  const allowedNs = LOGIN_NS + heldUpNs(facts.history, byNs);
+  if (byNs - sinceNs < allowedNs) return undefined;
+  const relation = faultWords(facts, at.event.t);
+  return {
+    class: "offline",
+    title: "a device stays offline while its session is logged in",
+    explanation: `The device of ${nameOf(at.event)} was ${at.event.device ?? "offline"} at ${seconds(at.event.t)}, ${relation.words}, and stayed so, although its session was logged in and nothing had been broken on its path, and iscsid had been running, for ${seconds(byNs - sinceNs)} by ${seconds(byNs)}. Expected: it is running${allowanceWords(facts, byNs)}.`,
+    lines: linesOf([at.line, relation.line]),
   };
 };
 
@@ -195,7 +219,10 @@ export const sessionOracle: Oracle = {
       const both = [offline(facts, loss), splitView(facts, loss)].filter(draft => draft !== undefined);
       return both.length > 0 ? both : [down(facts, loss) ?? unprovoked(facts, loss)];
     });
-    const findings = [...drafts, ...lost.filter(draft => draft !== undefined)]
+    const stays = Map.groupBy(facts.sessions, ({ event }) => event.sid)
+      .values()
+      .map(own => offlineLoggedIn(facts, own));
+    const findings = [...drafts, ...[...stays, ...lost].filter(draft => draft !== undefined)]
       .sort((a, b) => CLASSES.indexOf(a.class) - CLASSES.indexOf(b.class))
       .map((draft): Finding => ({ oracle: "session", ...draft }));
     return blind.length === 0 ? { findings } : { findings, blind: blind.join(" ") };

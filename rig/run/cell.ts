@@ -50,8 +50,10 @@ export interface CellRequest {
 export const cellDirectory = (scenario: string, kernel: string, seed: number): string =>
   path.join("cells", scenario, kernel, String(seed));
 
-/** A whole cell, the lab included, takes no longer than this. */
+/** From a lab that is ready to the end, a cell takes no longer than this. */
 const CELL_MS = 300_000;
+/** All of it, the boots of other labs that it waits for included; the lab goes by this one. */
+const WHOLE_MS = 1_200_000;
 
 /** What a cell has to show when it is over; filled as it goes. */
 interface Trail {
@@ -121,9 +123,9 @@ const runLab = async (
   trail: Trail,
 ): Promise<void> => {
   const { kernel, scenario, bay } = request;
-  using limit = deadline(
-    CELL_MS * request.timeoutScale,
-    `${scenario.name} on ${kernel.name} to be over`,
+  using whole = deadline(
+    WHOLE_MS * request.timeoutScale,
+    `${scenario.name} on ${kernel.name} to have had its lab, and to be over`,
     request.signal,
   );
   const ready = await request.labs.ready({
@@ -135,11 +137,12 @@ const runLab = async (
     artefacts: dir,
     survives: request.keepLab,
     timeoutScale: request.timeoutScale,
-    signal: limit,
+    signal: whole,
     phase: (name, work) => phases.run(name, work),
     onCleanupFailure: what => request.onNote(`clean-up: ${what}`),
   });
   trail.ready = ready;
+  using limit = deadline(CELL_MS * request.timeoutScale, `${scenario.name} on ${kernel.name} to be over`, whole);
   const { lab } = ready;
   const signal = AbortSignal.any([limit, lab.nodeLost]);
   const scope = new Scope(failure =>

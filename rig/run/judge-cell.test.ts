@@ -45,6 +45,7 @@ describe("a cell that stopped", () => {
       context: { unrecovered: true },
     });
     const down = cell()
+      .says(0.1, "iSCSI logger with pid=80 started!")
       .fault("path-drop:a#1", 1, 3)
       .session(3, "a", "FREE")
       .readBack(10, 8, [written(1, 0, 8)])

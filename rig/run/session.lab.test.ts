@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Scope } from "../core/scope.ts";
+import type { HistorySink } from "../history/event.ts";
 import { readHistory } from "../history/reader.ts";
 import { openHistory } from "../history/writer.ts";
 import { sessionOracle } from "../oracle/session.ts";
@@ -52,6 +53,13 @@ describe("sessions in a real lab", () => {
     const about = { run: "test", scenario: "test/session", kernel: fixture.kernel.name, seed: 1 };
     const history = await openHistory(path.join(dir, "history.ndjson"), about);
     const scope = new Scope(() => undefined);
+    const heard = Promise.withResolvers<undefined>();
+    const sink: HistorySink = {
+      record: event => {
+        history.record(event);
+        if (event.kind === "syslog" && event.program === "iscsid") heard.resolve(undefined);
+      },
+    };
     const scenario = testScenario("session", () => Promise.resolve());
     const bay = await fixture.bays.take();
     const ready = await fixture.labs.ready({
@@ -59,7 +67,7 @@ describe("sessions in a real lab", () => {
       kernel: fixture.kernel,
       scenario,
       backingMiB: scenario.lab.lunMiB,
-      sink: history,
+      sink,
       artefacts: dir,
       timeoutScale: 1,
       signal,
@@ -73,7 +81,7 @@ describe("sessions in a real lab", () => {
         configured,
         scenario,
         seed: 1,
-        sink: history,
+        sink,
         identity: "session",
         scale: 1,
         signal,
@@ -87,6 +95,8 @@ describe("sessions in a real lab", () => {
       await session("a").logout();
       await paths.a.heal();
       await lab.nodes.initiator.agent.kill(SIGCONT, "iscsid");
+      // Its silence counts only where it is heard at all.
+      await heard.promise;
     } finally {
       await scope.close();
       await lab[Symbol.asyncDispose]();

@@ -233,6 +233,19 @@ describe("recovering", () => {
     expect(isUnrecovered(new RigError("RIG_DEADLINE", "x"))).toBe(false);
   });
 
+  test("gives a path back whose session is logged in, even where the other's does not come", async () => {
+    const { bench, reinstated } = setUp("session 1 10.1.0.2 FAILED blocked", b);
+    bench.watch.take("initiator", "dm mp 2 0 1 0 2 2 D 0 1 2 8:0 F 1 0 1 E 0 1 2 8:16 F 1 0 1");
+    expect(isUnrecovered(await recover(bench).catch((reason: unknown) => reason))).toBe(true);
+    expect(reinstated).toEqual(["8:16"]);
+  });
+
+  test("waits for a session that is gone", async () => {
+    const { bench, reinstated } = setUp(b, failed);
+    expect(isUnrecovered(await recover(bench).catch((reason: unknown) => reason))).toBe(true);
+    expect(reinstated).toEqual([]);
+  });
+
   test.each([
     ["gone", []],
     ["stuck", ["session 1 10.1.0.2 FAILED blocked"]],

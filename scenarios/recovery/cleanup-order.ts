@@ -9,8 +9,13 @@
  */
 import { scenario } from "../../rig/scenario/scenario.ts";
 
-/** Longer than the queue pair takes to send again after the path is back: 4.3 s. */
-const DISCONNECT_MS = 10_000;
+/**
+ * Longer than all that lies between the clean-up and the last retransmission: two generations that are acknowledged over path
+ * b, a look at the disk, the pause, and up to 4.3 s until the queue pair sends again. 10 s left a slow machine little; where
+ * the delay is over too early the race is missed, and nobody is told. A kernel with the right order gives its commands back
+ * this much later.
+ */
+const DISCONNECT_MS = 15_000;
 
 export default scenario({
   title: "tasks are cleaned up before their endpoint is disconnected, and used after it",

@@ -22,11 +22,12 @@ export default scenario({
   timing: { noopInterval: 1, noopTimeout: 1, replacementTimeout: 2, logoutTimeout: 5, targetNopinTimeout: 0 },
   ledger: { slots: 32, slotBytes: 4096 },
   async timeline({ path, ledger, session, instrument, pause, random }) {
+    // Longer than iscsid waits for the answer to its Logout Request. Set first, so that the drop follows the acknowledgement
+    // directly: setting takes time, in which the idle connection may come to its next NOP-Out.
+    await instrument("slow-stop").set(9000);
     const first = await ledger.rewrite();
     await first.acknowledged();
 
-    // Longer than iscsid waits for the answer to its Logout Request.
-    await instrument("slow-stop").set(9000);
     await path.a.drop();
     const held = await ledger.rewrite();
     await pause(
