@@ -160,7 +160,7 @@ export const debianSource = async (
   await mkdir(aptDir, { recursive: true });
   await using _lock = await acquireLock(aptDir, { signal });
   const meanwhile = await peekCache("audit-source", key);
-  if (meanwhile !== undefined) return readFlat(meanwhile, files);
+  if (meanwhile !== undefined) return await readFlat(meanwhile, files);
   log.say(`Looking for ${title}, the kernel's source, in ${from.join(", ")}.`);
   const apt = await privateApt(aptDir, from, signal);
   const all = await run(["apt-cache", ...apt.options, "show", wanted.package], { signal });
@@ -199,5 +199,5 @@ export const debianSource = async (
       await writeFile(path.join(building, "package.json"), `${JSON.stringify({ ...wanted, sha256: facts.SHA256 })}\n`);
     },
   });
-  return readFlat(dir, files);
+  return await readFlat(dir, files);
 };
