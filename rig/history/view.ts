@@ -144,6 +144,17 @@ export const phaseOf = (history: History, name: string): { beginNs: number; endN
   return { beginNs: begin.event.t, endNs: end?.event.t ?? Number.POSITIVE_INFINITY };
 };
 
+/**
+ * When microVMs of the cell's lab ended, all of them or one node's. One that ended before the device was opened belonged to a
+ * restore that failed, and another has taken its place.
+ */
+export const endedNs = (history: History, node?: EventOf<"node">["node"]): readonly number[] => {
+  const openedNs = phaseOf(history, "open")?.beginNs ?? 0;
+  return eventsOf(history, "node")
+    .filter(({ event }) => event.state === "off" && event.t >= openedNs && (node === undefined || event.node === node))
+    .map(({ event }) => event.t);
+};
+
 /** How long, in all, instruments that had been set by then hold the kernel's work up: the most of each. */
 export const heldUpNs = (history: History, ns: number): number => {
   const most = new Map<string, number>();

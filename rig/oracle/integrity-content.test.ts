@@ -135,6 +135,9 @@ describe("unreadable", () => {
     const died = (at: number) => good().add({ kind: "node", t: at * 1e9, node: "initiator", state: "off" });
     expect(judge(died(10.5).phase("read-back", 11, 20).read(21, { at: 12 })).findings).toEqual([]);
     expect(judge(died(12.5).phase("read-back", 11, 20).read(21, { at: 12 })).findings).toEqual([]);
+    // That of a restore that failed was another's death.
+    const restored = died(0.5).phase("open", 0.6, 0.7).phase("read-back", 11, 20);
+    expect(only(restored.read(21, { at: 12 })).class).toBe("unreadable");
     // It failed before; and a lab that is taken down afterwards has not died.
     expect(only(died(13.5).phase("read-back", 11, 20).read(20, { at: 12, fail: 13 })).class).toBe("unreadable");
     expect(only(died(21).phase("read-back", 11, 20).read(21, { at: 12 })).class).toBe("unreadable");

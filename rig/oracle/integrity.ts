@@ -8,7 +8,7 @@ import { READ_BACK_PHASE } from "../core/names.ts";
 import type { History } from "../history/event.ts";
 import {
   allHealedNs,
-  eventsOf,
+  endedNs,
   type FaultSpan,
   faultsOf,
   type Operation,
@@ -34,9 +34,7 @@ const unreadable = (history: History, operations: Operations, faults: readonly F
   const readBack = phaseOf(history, READ_BACK_PHASE);
   const inReadBack = (read: Operation) =>
     readBack !== undefined && read.invokeNs >= readBack.beginNs && read.invokeNs <= readBack.endNs;
-  const diedNs = eventsOf(history, "node")
-    .filter(({ event }) => event.node === "initiator" && event.state === "off")
-    .map(({ event }) => event.t);
+  const diedNs = endedNs(history, "initiator");
   const ofTheDead = (read: Operation) =>
     read.via === "initiator" && diedNs.some(t => t <= read.doneNs && t < (readBack?.endNs ?? 0));
   return [...operations.values()]

@@ -7,7 +7,7 @@
  */
 import type { PathName } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
-import { endNs, eventsOf, type FaultSpan, faultsOf, type Located, phaseOf } from "../history/view.ts";
+import { endedNs, endNs, eventsOf, type FaultSpan, faultsOf, type Located, phaseOf } from "../history/view.ts";
 import { touches } from "./starvation.ts";
 
 export type SessionEvent = Located<EventOf<"session">>;
@@ -49,7 +49,7 @@ const watchedUntil = (history: History): number =>
   Math.min(
     endNs(history),
     phaseOf(history, "collect")?.beginNs ?? Number.POSITIVE_INFINITY,
-    ...eventsOf(history, "node").flatMap(({ event }) => (event.state === "off" ? [event.t] : [])),
+    ...endedNs(history),
     ...eventsOf(history, "console").flatMap(({ event }) => (PANIC.test(event.line) ? [event.t] : [])),
   );
 

@@ -370,6 +370,13 @@ describe("stuck", () => {
   });
 });
 
+test("is not blind after a restore that failed: what ended then was another microVM", () => {
+  const off = (at: number) =>
+    new HistoryBuilder().add({ t: at * 1e9, kind: "node", node: "target", state: "off" }).phase("open", 2, 3);
+  expect(judge(off(1).loggedIn(2.5).note(9)).blind).toBeUndefined();
+  expect(judge(off(2.2).loggedIn(2.5).note(9)).blind).toBeDefined();
+});
+
 test("is blind where no session was seen", () => {
   expect(judge(new HistoryBuilder().note(3)).blind).toBe(
     "Nothing was seen of the initiator's sessions, so none could be judged.",

@@ -88,6 +88,9 @@ describe("sessions in a real lab", () => {
         scope,
       });
       const { path: paths, session } = timelineContext(bench);
+      // Its silence counts only where it is heard at all.
+      await session("b").logout();
+      await heard.promise;
       await lab.nodes.initiator.agent.kill(SIGSTOP, "iscsid");
       await paths.a.drop();
       await session("a").failed();
@@ -95,8 +98,6 @@ describe("sessions in a real lab", () => {
       await session("a").logout();
       await paths.a.heal();
       await lab.nodes.initiator.agent.kill(SIGCONT, "iscsid");
-      // Its silence counts only where it is heard at all.
-      await heard.promise;
     } finally {
       await scope.close();
       await lab[Symbol.asyncDispose]();
