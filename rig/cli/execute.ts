@@ -2,14 +2,10 @@
 import pc from "picocolors";
 import { RigError } from "../core/errors.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
-import { reap } from "../lab/reaper.ts";
-import { newRunId } from "../results/directory.ts";
 import type { Run } from "../results/schema.ts";
-import { prepareHost } from "../run/host.ts";
-import { runAll } from "../run/run.ts";
 import { commandContext } from "./context.ts";
-import { type RunOptions, seedsOf } from "./options.ts";
-import { resolveKernels } from "./resolve-kernels.ts";
+import type { RunOptions } from "./options.ts";
+import { runTrials } from "./run-trials.ts";
 import { wrapped } from "./table.ts";
 import { fitting, type NamedTrial, type WantedTrial } from "./wanted-trials.ts";
 
@@ -40,7 +36,7 @@ export const execute = async (
   chosen: boolean,
 ): Promise<number> => {
   using context = commandContext();
-  const { log, signal } = context;
+  const { log } = context;
   // Names are checked before anything is fetched or built: a typo should cost a second.
   const catalogue = await loadCatalogue();
   const named = wanted.map(({ scenario, kernels: [base, head] }): NamedTrial => {
@@ -64,32 +60,7 @@ export const execute = async (
       "None of the scenarios can run on these kernels. Name one that can: rig scenarios",
       { blame: "usage" },
     );
-  const host = await prepareHost(log, signal);
-  for (const gone of await reap(host.docker, { kept: false }))
-    log.say(`Left over from a rig that was killed, removed: ${gone}`, "warn");
-  const kernelOf = await resolveKernels(
-    specs.flatMap(({ kernels }) => kernels),
-    log,
-    signal,
-  );
-  const trials = specs.map(({ scenario, kernels: [base, head] }) => ({
-    scenario,
-    kernels: head === undefined ? ([kernelOf(base)] as const) : ([kernelOf(base), kernelOf(head)] as const),
-  }));
-  const result = await runAll({
-    id: newRunId(),
-    command: ["rig", ...process.argv.slice(2)],
-    host,
-    trials,
-    seeds: seedsOf(options),
-    out: options.out,
-    timeoutScale: options.timeoutScale,
-    keepLab: options.keepLab,
-    jobs: options.jobs,
-    snapshots: options.snapshots,
-    log,
-    signal,
-  });
+  const result = await runTrials(specs, options, context);
   if (options.json) process.stdout.write(`${JSON.stringify(result.run, null, 2)}\n`);
   else tellVerdict(result.run, result.report, result.directory);
   return result.run.exitStatus;

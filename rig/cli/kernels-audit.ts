@@ -6,15 +6,11 @@ import { auditSourceOf } from "../kernel/audit-source.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
 import { type Fixes, loadFixes, type ShownBy } from "../kernel/fixes.ts";
 import type { KernelSpec } from "../kernel/spec.ts";
-import { reap } from "../lab/reaper.ts";
-import { newRunId } from "../results/directory.ts";
-import { prepareHost } from "../run/host.ts";
-import { runAll } from "../run/run.ts";
 import { loadScenarios, scenarioNames } from "../scenario/load.ts";
 import { auditStatus, auditWords } from "./audit-words.ts";
 import { type CommandContext, commandContext } from "./context.ts";
-import { type RunOptions, seedsOf, withRunOptions } from "./options.ts";
-import { resolveKernels } from "./resolve-kernels.ts";
+import { type RunOptions, withRunOptions } from "./options.ts";
+import { runTrials } from "./run-trials.ts";
 
 interface AuditOptions extends RunOptions {
   readonly run: boolean;
@@ -28,7 +24,7 @@ const fromScenarios = async (
   { fixes }: Fixes,
   answers: readonly Answer[],
   options: AuditOptions,
-  { log, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<{ answers: readonly Answer[]; directory: string | undefined }> => {
   const known = await scenarioNames();
   const shows = fixes
@@ -41,24 +37,8 @@ const fromScenarios = async (
   let directory: string | undefined;
   if (names.size > 0) {
     const scenarios = await loadScenarios([...names]);
-    const host = await prepareHost(log, signal);
-    for (const gone of await reap(host.docker, { kept: false }))
-      log.say(`Left over from a rig that was killed, removed: ${gone}`, "warn");
-    const kernel = (await resolveKernels([spec], log, signal))(spec);
-    const result = await runAll({
-      id: newRunId(),
-      command: ["rig", ...process.argv.slice(2)],
-      host,
-      trials: scenarios.map(scenario => ({ scenario, kernels: [kernel] as const })),
-      seeds: seedsOf(options),
-      out: options.out,
-      timeoutScale: options.timeoutScale,
-      keepLab: options.keepLab,
-      jobs: options.jobs,
-      snapshots: options.snapshots,
-      log,
-      signal,
-    });
+    const trials = scenarios.map(scenario => ({ scenario, kernels: [spec] as const }));
+    const result = await runTrials(trials, options, context);
     cells = result.run.cells;
     directory = result.directory;
   }
