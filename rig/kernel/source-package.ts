@@ -1,46 +1,34 @@
 /** Kernel sources from Debian's linux-source packages. What was fetched once stays until the newest is asked for. */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
-import { cached, contentKey, peekCache } from "../core/cache.ts";
+import { contentKey, peekCache } from "../core/cache.ts";
 import { RigError } from "../core/errors.ts";
 import { runOk } from "../core/exec.ts";
 import { acquireLock } from "../core/lock.ts";
 import type { Log } from "../core/log.ts";
 import { cacheDir } from "../core/paths.ts";
 import { privateApt, showPackage } from "../debian/apt.ts";
+import {
+  debIn,
+  download,
+  type Pointer,
+  pointerFile,
+  pointerSchema,
+  readPointer,
+  writePointer,
+} from "./package-store.ts";
 import { peekSource, type SourceOptions, type SourceTree, unpacked, unusable } from "./source-tree.ts";
 
-const pointerSchema = z.strictObject({
-  package: z.string(),
-  version: z.string(),
-  /** SHA-256 of the .deb, from the signed index. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  suites: z.array(z.string()),
-});
-type Pointer = z.infer<typeof pointerSchema>;
 type PackageOrigin = { readonly package: string; readonly suites: readonly string[] };
 
 const nameOf = (origin: PackageOrigin): string => `${origin.package}_${contentKey(...origin.suites).slice(0, 8)}`;
-const pointerFile = (origin: PackageOrigin): string =>
-  path.join(cacheDir(), "kernel-pointers", `source-${nameOf(origin)}.json`);
+const fileOf = (origin: PackageOrigin): string => pointerFile(`source-${nameOf(origin)}`);
 const keyOf = (pointer: Pointer): string =>
   contentKey("source package", pointer.package, pointer.version, pointer.sha256);
 const titleOf = (pointer: Pointer): string => `${pointer.package} ${pointer.version}`;
 
-const readPointer = async (origin: PackageOrigin): Promise<Pointer | undefined> => {
-  try {
-    return pointerSchema.safeParse(JSON.parse(await readFile(pointerFile(origin), "utf8"))).data;
-  } catch {
-    return undefined;
-  }
-};
-
-const debIn = async (dir: string): Promise<string | undefined> =>
-  (await readdir(dir)).filter(name => name.endsWith(".deb")).map(name => path.join(dir, name))[0];
-
 const fetchPointer = async (origin: PackageOrigin, log: Log, signal: AbortSignal | undefined): Promise<Pointer> => {
-  await using _lock = await acquireLock(pointerFile(origin), {
+  await using _lock = await acquireLock(fileOf(origin), {
     signal,
     onWait: () => log.say(`Another process is fetching ${origin.package}; waiting for it.`),
   });
@@ -55,29 +43,8 @@ const fetchPointer = async (origin: PackageOrigin, log: Log, signal: AbortSignal
     sha256: facts["SHA256"],
     suites: [...origin.suites],
   });
-  await cached({
-    kind: "kernel-source",
-    key: keyOf(pointer),
-    what: `the package ${titleOf(pointer)}`,
-    needsMiB: 500,
-    log,
-    signal,
-    build: async building => {
-      await runOk(
-        ["apt-get", ...apt.options, "download", `${pointer.package}=${pointer.version}`],
-        "RIG_KERNEL_FETCH",
-        { cwd: building, signal },
-      );
-      if ((await debIn(building)) === undefined)
-        throw new RigError("RIG_KERNEL_FETCH", `apt fetched ${pointer.package} but left no .deb in ${building}.`, {
-          blame: "environment",
-        });
-    },
-  });
-  const file = pointerFile(origin);
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(`${file}.${process.pid}`, `${JSON.stringify(pointer, null, 2)}\n`);
-  await rename(`${file}.${process.pid}`, file);
+  await download({ kind: "kernel-source", key: keyOf(pointer), pointer }, apt, log, signal);
+  await writePointer(fileOf(origin), pointer);
   return pointer;
 };
 
@@ -104,7 +71,7 @@ export const fromPackage = async (
   log: Log,
   { refresh, signal }: SourceOptions,
 ): Promise<SourceTree> => {
-  const known = refresh === true ? undefined : await readPointer(origin);
+  const known = refresh === true ? undefined : await readPointer(fileOf(origin));
   const debOf = async (pointer: Pointer) => {
     const dir = await peekCache("kernel-source", keyOf(pointer));
     return dir === undefined ? undefined : debIn(dir);
@@ -129,6 +96,6 @@ export const fromPackage = async (
 
 /** The source in the package that is known, if it is unpacked. */
 export const cachedFromPackage = async (origin: PackageOrigin): Promise<SourceTree | undefined> => {
-  const pointer = await readPointer(origin);
+  const pointer = await readPointer(fileOf(origin));
   return pointer === undefined ? undefined : peekSource(keyOf(pointer), titleOf(pointer));
 };
