@@ -16,14 +16,14 @@ const TESTS = String.raw`\.test\.tsx?$|/testdata/|^rig/testing/|^reports/app/tes
 const PURE = [
   "^rig/(oracle|verdict)/",
   String.raw`^rig/core/(names|errors)\.ts$`,
-  String.raw`^rig/history/(event|view)\.ts$`,
+  String.raw`^rig/history/(event|extent|operations|view)\.ts$`,
   String.raw`^rig/results/schema\.ts$`,
   String.raw`^rig/workload/(stamp|crc32c)\.ts$`,
 ];
 
 /** What the report page knows of the rig. Of the first group it may use values, of the second only types. */
 const PAGE_VALUES = String.raw`^rig/(report/(bundle|timing)|core/names)\.ts$`;
-const PAGE_TYPES = String.raw`^rig/(history/event|results/schema|oracle/finding)\.ts$`;
+const PAGE_TYPES = String.raw`^rig/(history/(event|extent|operations)|results/schema|oracle/finding)\.ts$`;
 
 export default {
   forbidden: [

@@ -10,7 +10,12 @@ const reading: ReportInBrowser["reading"] = (...request) => report.reading(...re
 beforeAll(async () => {
   report = await openReport({
     mixed: true,
-    change: o => ({ ...o, consoleLines: o.seed === 2 ? [HOSTILE] : [], extraReads: o.seed === 4 ? 6_000 : 0 }),
+    change: o => ({
+      ...o,
+      consoleLines: o.seed === 2 ? [HOSTILE] : [],
+      extraReads: o.seed === 4 ? 6_000 : 0,
+      troubled: o.seed === 3 && !o.broken,
+    }),
   });
 }, 60_000);
 
@@ -54,14 +59,25 @@ test("the first failure is open: finding, sectors, story and timeline", () =>
     const cell = page.locator(FIRST);
     await cell.locator(".timeline svg").waitFor();
     expect(await cell.locator(".finding").innerText()).toMatch(/older data over newer acknowledged data/);
-    expect(await cell.locator(".extents tbody tr").allInnerTexts()).toEqual([
+    expect(await cell.locator(".claim .extents tbody tr").allInnerTexts()).toEqual([
       "0 – 255\t256\tgeneration 2\tgeneration 1\tinitiator",
       "0 – 255\t256\tgeneration 2\tgeneration 1\ttarget's backing device",
     ]);
+    expect(await cell.locator(".commands tbody tr").allInnerTexts()).toEqual([
+      "7.5790 s\tpath a\ta#1\t136\t0x300\t0 – 7",
+      "7.5792 s\tpath a\ta#1\t137\t0x301\t8 – 15",
+      "7.5794 s\tpath a\ta#1\t138\t0x302\t16 – 23",
+      "7.5796 s\tpath a\ta#1\t139\t0x303\t24 – 31",
+    ]);
+    await cell.getByRole("button", { name: "Show all 32 commands" }).click();
+    expect(await cell.locator(".commands tbody tr").count()).toBe(32);
+    expect(await cell.locator(".commands p").innerText()).toMatch(
+      /^By the target kernel's tracepoints: every command .* within 1 ms of the host's clock\.$/,
+    );
     expect(await cell.locator(".sector-panel").last().innerText()).toMatch(/256 of 256 sectors wrong/);
     expect(await cell.locator(".story .alarm").first().innerText()).toMatch(/orphaned in FIN-WAIT-1 with 130 KiB/);
     const timeline = await cell.locator(".timeline svg").textContent();
-    for (const words of ["path-drop:a#1", "FAILED", "orphan FIN-WAIT-1", "found in 256 sectors"])
+    for (const words of ["path-drop:a#1", "FAILED", "orphan FIN-WAIT-1", "found in 256 sectors", "32 commands named"])
       expect(timeline).toContain(words);
     expect(await cell.locator(".op.ok").count()).toBeGreaterThan(2);
     expect(await cell.locator(".command code").innerText()).toBe(
@@ -71,6 +87,30 @@ test("the first failure is open: finding, sectors, story and timeline", () =>
     expect(await cell.locator(".console").last().innerText()).toMatch(/detected conn error \(1022\)/);
     const file = cell.locator(`a[href="./cells/recovery/stale-write/debian-5.10/1/history.ndjson"]`);
     expect(await file.count()).toBe(1);
+  }));
+
+test("a command of a finding leads to its line of the history", () =>
+  reading("", async page => {
+    const cell = page.locator(FIRST);
+    await cell.locator(".commands a").first().click();
+    await cell.locator("tr.target").waitFor();
+    expect(await cell.locator("tr.target").innerText()).toMatch(
+      /command\s+the target executes write of LUN 0, sectors 0 to 7 \(a#1, CmdSN 136, tag 0x300\)/,
+    );
+  }));
+
+test("the rarer events are told: a power cut, blocked tasks with their stacks, what was left over", () =>
+  reading("#cell=recovery/stale-write/debian-6.1/3", async page => {
+    const cell = page.locator(cellAt("recovery/stale-write/debian-6.1/3"));
+    await cell.locator(".timeline svg").waitFor();
+    const story = await cell.locator(".story").innerText();
+    for (const words of ["The power of the target is cut", "The cell was stopped", "3 sockets at the end"])
+      expect(story).toContain(words);
+    await cell.locator("summary", { hasText: "Blocked tasks (2)" }).click();
+    expect(await cell.locator(".blocked article").first().innerText()).toMatch(
+      /multipathd pid 211, initiator, seen at .*\n+io_schedule\nblk_mq_get_tag/,
+    );
+    expect(await cell.locator(".timeline svg").textContent()).toContain("target's power");
   }));
 
 test("a square opens its cell, and going back returns", () =>

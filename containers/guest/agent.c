@@ -15,12 +15,19 @@
  *   spawn ARGV...              starts a program that nobody waits for; answers with its pid
  *   kill SIGNAL NAME           answers with how many processes had the name; after SIGKILL they are gone
  *   sync
- *   watch INTERVAL_MS DM_NAME  reports what changes, until
+ *   time                       answers with the monotonic clock, in nanoseconds
+ *   put PATH HEX               writes to a file that is there, in one piece: for the kernel's own files; empties it where
+ *                              there is nothing to write
+ *   take PATH                  opens a file and answers with its first bytes, in base64
+ *   more                       answers with the next ones; with nothing when there are no more
+ *   list PATTERN...            what is there of these paths, where *, ? and [] stand for any name
+ *   watch INTERVAL_MS DM_NAMES reports what changes, until; the names of device-mapper devices are parted by commas
  *   unwatch
  *
  * The watch's lines begin with "! ", one a change:
  *
- *   session SID ADDRESS STATE DEVICE              iscsi_session in sysfs, and the state of its SCSI device
+ *   session SID ADDRESS STATE DEVICE              iscsi_session in sysfs, and the state of its SCSI device; of several
+ *                                                 LUNs, of the first that is not running
  *   socket LOCAL REMOTE STATE SENDQ RECVQ ORPHAN  TCP sockets to or from an iSCSI port, from /proc/net/tcp
  *   qp DEVICE NUMBER PEER STATE SENT RECEIVED     reliable queue pairs of RDMA devices; the last two are the next packet
  *                                                 sequence numbers to be sent and to be received
@@ -42,6 +49,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <linux/dm-ioctl.h>
 #include <linux/netlink.h>
@@ -73,11 +81,16 @@ enum {
 	MAX_LINE = 65536,
 	MAX_ARGS = 64,
 	MAX_RANDOM = 256,
+	/* Bytes that go into one answer: whole pages, and in base64 a line that is short enough. */
+	MAX_TAKE = 11 * 4096,
+	DRAIN_MS = 2000,
 	MAX_THINGS = 512,
 	MAX_SESSIONS = 64,
+	MAX_LUNS = 8,
 	MAX_DEVICES = 8,
+	MAX_MAPS = 8,
 	MAX_PROCESSES = 32,
-	/* Looks from one search for new sessions, processes and a device-mapper device to the next. */
+	/* Looks from one search for new sessions, processes and device-mapper devices to the next. */
 	SEARCH_EVERY = 5,
 	KILL_MS = 2000,
 	LATE_MS = 100,
@@ -366,11 +379,14 @@ static struct thing things[MAX_THINGS];
 static int thing_count;
 
 static struct {
-	int on, dm_is_there;
+	int on, map_count;
 	unsigned look;
 	int64_t interval, due;
-	/* "dm NAME" */
-	char dm[KEY];
+	struct map {
+		int is_there;
+		/* "dm NAME" */
+		char key[KEY];
+	} maps[MAX_MAPS];
 } watch;
 
 /* Says "KEY VALUE" if the value is not the one last said for this key. */
@@ -410,18 +426,23 @@ static void report_gone(void)
 }
 
 struct session {
-	int sid, state, device, has_address;
+	int sid, state, has_address, luns[MAX_LUNS], lun_count;
 	char key[KEY];
 };
 
 static struct session sessions[MAX_SESSIONS];
 static int session_count;
 
+static void close_luns(struct session *session)
+{
+	while (session->lun_count > 0)
+		close(session->luns[--session->lun_count]);
+}
+
 static void close_session(struct session *session)
 {
 	close(session->state);
-	if (session->device >= 0)
-		close(session->device);
+	close_luns(session);
 	*session = sessions[--session_count];
 }
 
@@ -444,7 +465,7 @@ static void find_sessions(void)
 		if (known)
 			continue;
 		next->state = open_file("%s/class/iscsi_session/session%d/state", sys, next->sid);
-		next->device = -1;
+		next->lun_count = 0;
 		next->has_address = 0;
 		session_count += next->state >= 0;
 	}
@@ -452,18 +473,49 @@ static void find_sessions(void)
 		closedir(dir);
 }
 
-/* The state of the session's first SCSI device: target0:0:0/0:0:0:0/state below the session's own device. */
-static int open_device(int sid)
-{
-	char path[600], target[64], lun[64];
+/* The most SCSI devices that a session was seen to have: of a new session they come one after another. */
+static int most_luns;
 
-	snprintf(path, sizeof(path), "%s/class/iscsi_session/session%d/device", sys, sid);
+/* The states of the session's SCSI devices: target0:0:0/0:0:0:LUN/state below the session's own device. */
+static void open_luns(struct session *session)
+{
+	char path[600], target[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/class/iscsi_session/session%d/device", sys, session->sid);
 	if (first_entry(path, "target", target, sizeof(target)))
-		return -1;
-	snprintf(path, sizeof(path), "%s/class/iscsi_session/session%d/device/%s", sys, sid, target);
-	if (first_entry(path, target + strlen("target"), lun, sizeof(lun)))
-		return -1;
-	return open_file("%s/%s/state", path, lun);
+		return;
+	snprintf(path, sizeof(path), "%s/class/iscsi_session/session%d/device/%s", sys, session->sid, target);
+	dir = opendir(path);
+	while (dir && session->lun_count < MAX_LUNS && (entry = readdir(dir))) {
+		const char *address = target + strlen("target");
+		int lun = strncmp(entry->d_name, address, strlen(address))
+				  ? -1
+				  : open_file("%s/%s/state", path, entry->d_name);
+
+		if (lun >= 0)
+			session->luns[session->lun_count++] = lun;
+	}
+	if (dir)
+		closedir(dir);
+	if (session->lun_count > most_luns)
+		most_luns = session->lun_count;
+}
+
+/* The state of the session's SCSI devices, empty if there are none; -1 if one of them left. */
+static int read_luns(const struct session *session, char *out, size_t size)
+{
+	char state[64];
+
+	out[0] = 0;
+	for (int i = 0; i < session->lun_count; i++) {
+		if (read_line(session->luns[i], state, sizeof(state)))
+			return -1;
+		if (!out[0] || !strcmp(out, "running"))
+			snprintf(out, size, "%s", state);
+	}
+	return 0;
 }
 
 /* A session has no address before its connection is bound; until then the kernel says "(null)". */
@@ -498,12 +550,13 @@ static void look_at_sessions(int search)
 		}
 		if (!session->has_address)
 			find_address(session);
-		if (session->device >= 0 && read_line(session->device, device, sizeof(device))) {
-			close(session->device);
-			session->device = -1;
+		if (read_luns(session, device, sizeof(device)))
+			close_luns(session);
+		if (session->lun_count == 0 || (search && session->lun_count < most_luns)) {
+			close_luns(session);
+			open_luns(session);
+			read_luns(session, device, sizeof(device));
 		}
-		if (session->device < 0 && (session->device = open_device(session->sid)) >= 0)
-			read_line(session->device, device, sizeof(device));
 		stpcpy(stpcpy(stpcpy(value, state), " "), device[0] ? device : "-");
 		report(session->key, value);
 	}
@@ -769,7 +822,7 @@ static void look_at_queue_pairs(int search)
 			keep_queue_pairs(i);
 }
 
-static void look_at_mapper(int search)
+static void look_at_map(struct map *map, int search)
 {
 	static union {
 		struct dm_ioctl io;
@@ -779,22 +832,28 @@ static void look_at_mapper(int search)
 	struct dm_target_spec *spec;
 	char value[VALUE];
 
-	if (!watch.dm_is_there && !search)
+	if (!map->is_there && !search)
 		return;
-	watch.dm_is_there = 0;
+	map->is_there = 0;
 	if (control < 0 && (control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC)) < 0)
 		return;
 	memset(&buffer.io, 0, sizeof(buffer.io));
 	buffer.io.version[0] = DM_VERSION_MAJOR;
 	buffer.io.data_size = sizeof(buffer);
 	buffer.io.data_start = sizeof(buffer.io);
-	snprintf(buffer.io.name, sizeof(buffer.io.name), "%s", watch.dm + strlen("dm "));
+	snprintf(buffer.io.name, sizeof(buffer.io.name), "%s", map->key + strlen("dm "));
 	if (ioctl(control, DM_TABLE_STATUS, &buffer) || buffer.io.target_count == 0)
 		return;
-	watch.dm_is_there = 1;
+	map->is_there = 1;
 	spec = (struct dm_target_spec *)(buffer.bytes + buffer.io.data_start);
 	snprintf(value, sizeof(value), "%.*s", VALUE - 1, (char *)(spec + 1));
-	report(watch.dm, value);
+	report(map->key, value);
+}
+
+static void look_at_mapper(int search)
+{
+	for (int i = 0; i < watch.map_count; i++)
+		look_at_map(&watch.maps[i], search);
 }
 
 static struct {
@@ -1139,17 +1198,151 @@ static int do_sync(char **args, char *text)
 	return 0;
 }
 
+/* Names parted by commas as maps to look at; -1 if they are too long or too many. */
+static int parse_maps(const char *names, struct map *maps)
+{
+	int count = 0;
+
+	for (const char *name = names; *name; name += strcspn(name, ",")) {
+		int length;
+
+		name += *name == ',';
+		length = strcspn(name, ",");
+		if (count == MAX_MAPS || length == 0 || length >= KEY - (int)strlen("dm "))
+			return -1;
+		sprintf(maps[count++].key, "dm %.*s", length, name);
+	}
+	return count;
+}
+
+static int do_time(char **args, char *text)
+{
+	(void)args;
+	sprintf(text, "%lld", (long long)now_ns());
+	return 0;
+}
+
+static int do_put(char **args, char *text)
+{
+	long length = decode_hex(args[1]);
+	int fd, result;
+
+	if (length < 0)
+		return fail(text, "hexadecimal digits were expected");
+	fd = open(args[0], O_WRONLY | (length ? O_APPEND : O_TRUNC) | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(text, "open");
+	result = write(fd, args[1], length) == length ? 0 : fail_errno(text, "write");
+	close(fd);
+	return result;
+}
+
+/* The answers of take, more and list are longer than any other: they are put here. */
+static char long_text[MAX_TAKE / 3 * 4 + 8];
+static int taken = -1;
+
+/* Waits until the rig has taken what was said: many of these answers may be on their way, and none may be dropped. */
+static void drain(void)
+{
+	struct pollfd port = {to_rig, POLLOUT, 0};
+	int64_t until = now_ns() + DRAIN_MS * 1000000ll;
+
+	while (output_used && now_ns() < until && poll(&port, 1, DRAIN_MS) == 1 && !(port.revents & (POLLHUP | POLLERR)))
+		flush();
+}
+
+static void encode_base64(const unsigned char *from, size_t length, char *to)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < length; i += 3) {
+		unsigned bits = from[i] << 16 | (i + 1 < length ? from[i + 1] << 8 : 0) | (i + 2 < length ? from[i + 2] : 0);
+
+		for (int shift = 18; shift >= 0; shift -= 6)
+			*to++ = digits[bits >> shift & 63];
+	}
+	if (length % 3)
+		memset(to - (3 - length % 3), '=', 3 - length % 3);
+	*to = 0;
+}
+
+static int do_more(char **args, char *text)
+{
+	static unsigned char bytes[MAX_TAKE];
+	size_t length = 0;
+	ssize_t got = 1;
+
+	(void)args;
+	drain();
+	/* A page of a trace comes only whole. */
+	while (taken >= 0 && got > 0 && length + 4096 <= sizeof(bytes)) {
+		got = read(taken, bytes + length, 4096);
+		length += got > 0 ? got : 0;
+	}
+	if (taken >= 0 && got <= 0) {
+		int error = errno;
+
+		close(taken);
+		taken = -1;
+		errno = error;
+		if (got < 0 && errno != EAGAIN && length == 0)
+			return fail_errno(text, "read");
+	}
+	encode_base64(bytes, length, long_text);
+	return 0;
+}
+
+static int do_take(char **args, char *text)
+{
+	if (taken >= 0)
+		close(taken);
+	taken = open(args[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return taken < 0 ? fail_errno(text, "open") : do_more(args, text);
+}
+
+static int do_list(char **args, char *text)
+{
+	char *to = long_text;
+
+	*to = 0;
+	for (; *args; args++) {
+		glob_t found;
+		int result = glob(*args, GLOB_NOSORT, NULL, &found);
+
+		if (result == GLOB_NOMATCH)
+			continue;
+		if (result)
+			return fail(text, "the directory cannot be read");
+		for (size_t i = 0; i < found.gl_pathc && !result; i++) {
+			/* Encoding makes a path three times as long at most. */
+			result = to + 3 * strlen(found.gl_pathv[i]) + 2 > long_text + sizeof(long_text);
+			if (result)
+				break;
+			if (to > long_text)
+				*to++ = ' ';
+			encode_argument(found.gl_pathv[i], to);
+			to += strlen(to);
+		}
+		globfree(&found);
+		if (result)
+			return fail(text, "there are too many");
+	}
+	return 0;
+}
+
 static int do_watch(char **args, char *text)
 {
+	struct map maps[MAX_MAPS] = {0};
+	int map_count = parse_maps(args[1], maps);
 	long interval_ms;
 
-	if (parse_number(args[0], 10, 3600000, &interval_ms) || interval_ms == 0 ||
-	    strlen(args[1]) >= KEY - strlen("dm "))
-		return fail(text, "an interval in milliseconds and a device-mapper name were expected");
+	if (parse_number(args[0], 10, 3600000, &interval_ms) || interval_ms == 0 || map_count < 0)
+		return fail(text, "an interval in milliseconds and device-mapper names were expected");
 	stop_watch();
 	watch.on = 1;
 	watch.interval = interval_ms * 1000000ll;
-	sprintf(watch.dm, "dm %s", args[1]);
+	watch.map_count = map_count;
+	memcpy(watch.maps, maps, sizeof(maps));
 	return 0;
 }
 
@@ -1177,6 +1370,11 @@ static const struct verb {
 	{"spawn", do_spawn, 1, MAX_ARGS, 1},
 	{"kill", do_kill, 2, 2, 1},
 	{"sync", do_sync, 0, 0, 1},
+	{"time", do_time, 0, 0, 0},
+	{"put", do_put, 2, 2, 1},
+	{"take", do_take, 1, 1, 1},
+	{"more", do_more, 0, 0, 1},
+	{"list", do_list, 1, MAX_ARGS, 1},
 	{"watch", do_watch, 2, 2, 0},
 	{"unwatch", do_unwatch, 0, 0, 0},
 };
@@ -1206,8 +1404,12 @@ static void answer(const char *id, const char *name, char **args, int count)
 		}
 	if (verb->run(args, text))
 		say("%s fail %s", id, text);
-	else
-		say("%s ok%s%s", id, text[0] ? " " : "", text);
+	else {
+		int is_long = verb->run == do_take || verb->run == do_more || verb->run == do_list;
+		const char *result = is_long ? long_text : text;
+
+		say("%s ok%s%s", id, result[0] ? " " : "", result);
+	}
 	/* The rig takes the watch's lines from its answer on. */
 	if (verb->run == do_watch && watch.on && !watch.due)
 		first_look();

@@ -7,7 +7,7 @@
  * line, starts the agent, and then reaps orphans for the rest of the guest's life.
  *
  * Command line: rig.node=NAME  rig.addr=DEV:A.B.C.D/LEN[,...]  rig.gateway=A.B.C.D
- * In the initramfs: /m/boot.list and /m/NAME.list (module files in load order), /agent (moved to /run/rig).
+ * In the initramfs: /m/boot.list and /m/NAME.list (module files in load order), /agent and /nbd (moved to /run/rig).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -210,10 +210,10 @@ static void network(char *addresses, const char *gateway)
 	close(fd);
 }
 
-/* The agent belongs to the kernel's bundle, not to the guest root: it is taken along before the new root hides it. */
-static void take_agent(const char *to)
+/* The programs belong to the kernel's bundle, not to the guest root: they are taken along before the new root hides them. */
+static void take_program(const char *from, const char *to)
 {
-	int in = open("/agent", O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
 	ssize_t sent;
 
 	do {
@@ -223,7 +223,7 @@ static void take_agent(const char *to)
 		die(to);
 	close(in);
 	close(out);
-	unlink("/agent");
+	unlink(from);
 }
 
 static void new_root(void)
@@ -238,7 +238,8 @@ static void new_root(void)
 	must_mount("/dev/vdb", "/new/usr/lib/modules", "erofs", MS_RDONLY, "");
 	must_mount("run", "/new/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755");
 	mkdir("/new/run/rig", 0700);
-	take_agent("/new/run/rig/agent");
+	take_program("/agent", "/new/run/rig/agent");
+	take_program("/nbd", "/new/run/rig/rig-nbd");
 	if (mount("/dev", "/new/dev", NULL, MS_MOVE, NULL) || mount("/proc", "/new/proc", NULL, MS_MOVE, NULL) ||
 	    mount("/sys", "/new/sys", NULL, MS_MOVE, NULL))
 		die("moving /dev, /proc and /sys");

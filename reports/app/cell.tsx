@@ -5,11 +5,14 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { NODE_NAMES } from "../../rig/core/names.ts";
-import { type CellBlock, cellId } from "../../rig/report/bundle.ts";
+import type { EventOf, HistoryEvent } from "../../rig/history/event.ts";
+import { type CellBlock, cellId, type NumberedEvent } from "../../rig/report/bundle.ts";
 import type { CellSummary } from "../../rig/results/schema.ts";
+import { Announcements } from "./announcements.tsx";
+import { BlockedTasks } from "./blocked-tasks.tsx";
+import { commandKey } from "./command-lanes.ts";
 import { type ConsoleEvent, NodeConsole } from "./console.tsx";
 import { readBlock } from "./data.ts";
-import { hiddenWords } from "./event-words.ts";
 import { EventList } from "./events.tsx";
 import { Command, FaultEvidence, Files, Phases, Sessions } from "./facts.tsx";
 import { Findings } from "./findings.tsx";
@@ -32,7 +35,11 @@ interface Props {
   readonly line: { readonly line: number } | undefined;
 }
 
-type History = NonNullable<CellBlock["history"]>;
+/** Picks the events of one kind. */
+const isOf =
+  <K extends HistoryEvent["kind"]>(kind: K) =>
+  (numbered: NumberedEvent): numbered is readonly [number, EventOf<K>] =>
+    numbered[1].kind === kind;
 
 const Fold = ({
   title,
@@ -48,24 +55,6 @@ const Fold = ({
     {children}
   </details>
 );
-
-const Announcements = ({ history }: { readonly history: History }) => {
-  const hidden = hiddenWords(history.left);
-  return (
-    <>
-      {history.truncated && (
-        <p class="banner warn">The history ends in the middle of a line: the rig was killed while it wrote.</p>
-      )}
-      {hidden !== "" && (
-        <p class="banner">
-          This page shows {formatCount(history.events.length)} of {formatCount(history.total)} events
-          {history.detail === "light" ? " (a shorter selection than for the first failures)" : ""}. Left out: {hidden}.
-          history.ndjson has all.
-        </p>
-      )}
-    </>
-  );
-};
 
 const Body = ({
   summary,
@@ -86,6 +75,12 @@ const Body = ({
   const timeline = useMemo(() => timelineOf(events, operations, findings), [events, operations, findings]);
   const cited = useMemo(() => new Set(findings.flatMap(f => f.lines)), [findings]);
   const quoted = useMemo(() => new Set(findings.flatMap(f => f.excerpt ?? [])), [findings]);
+  const witness = useMemo(() => events.findLast(isOf("witness"))?.[1], [events]);
+  const commandLines = useMemo(
+    () => new Map(events.filter(isOf("command")).map(([n, event]) => [commandKey(event.tag, event.t), n])),
+    [events],
+  );
+  const blocked = useMemo(() => events.filter(isOf("blocked-task")), [events]);
   const eventList = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     if (line !== undefined && eventList.current !== null) eventList.current.open = true;
@@ -98,7 +93,7 @@ const Body = ({
   return (
     <>
       {history !== undefined && <Announcements history={history} />}
-      <Findings findings={findings} cell={id} />
+      <Findings findings={findings} cell={id} witness={witness} commandLines={commandLines} />
       {history !== undefined && (
         <>
           <div class="pair">
@@ -127,6 +122,11 @@ const Body = ({
           <Fold title="Did the faults bite?" open={!healthy}>
             <FaultEvidence faults={cell.faults} />
           </Fold>
+          {blocked.length > 0 && (
+            <Fold title={`Blocked tasks (${String(blocked.length)})`} open={!healthy}>
+              <BlockedTasks tasks={blocked} />
+            </Fold>
+          )}
           {history !== undefined && (
             <Fold title="Consoles" open={!healthy}>
               {consoles.map(({ node, lines }) => (

@@ -1,6 +1,8 @@
 /** One event in one line of words, for lists, titles and screen readers. */
-import type { Extent, HistoryEvent } from "../../rig/history/event.ts";
-import { counted, formatBytes, sectorRange } from "./units.ts";
+import type { EventOf, HistoryEvent } from "../../rig/history/event.ts";
+import type { Extent } from "../../rig/history/extent.ts";
+import type { LeftOut } from "../../rig/report/bundle.ts";
+import { counted, formatBytes, formatMs, sectorRange } from "./units.ts";
 
 const extentWords = (extent: Extent): string => {
   const where = sectorRange(extent.at, extent.n);
@@ -23,6 +25,33 @@ const SHOWN_EXTENTS = 3;
 const contentWords = (content: readonly Extent[]): string => {
   const shown = content.slice(0, SHOWN_EXTENTS).map(extentWords).join("; ");
   return content.length > SHOWN_EXTENTS ? `${shown}; and ${String(content.length - SHOWN_EXTENTS)} more` : shown;
+};
+
+const SHOWN_NAMES = 6;
+const SHOWN_FRAMES = 4;
+
+const listed = (names: readonly string[], most: number): string =>
+  names.length > most ? `${names.slice(0, most).join(", ")} and ${String(names.length - most)} more` : names.join(", ");
+
+/** Whose command it is: `a#1, CmdSN 7, tag 0x1f`, as far as it is known. */
+export const commandName = (command: {
+  readonly session?: string | undefined;
+  readonly path?: string | undefined;
+  readonly cmdSN?: number | undefined;
+  readonly tag: number;
+}): string => {
+  const { session, path, cmdSN, tag } = command;
+  const whose = session ?? (path === undefined ? "session unknown" : `path ${path}`);
+  return `${whose}${cmdSN === undefined ? "" : `, CmdSN ${String(cmdSN)}`}, tag 0x${tag.toString(16)}`;
+};
+
+const commandWords = (event: EventOf<"command">): string => {
+  const { action, lun, sector, sectors, fua, status, receivedNs, doneNs, t } = event;
+  const where = sectors === 0 ? "" : `, ${sectorRange(sector, sectors)}`;
+  const waited = receivedNs === undefined ? "" : `, ${formatMs((t - receivedNs) / 1e6)} after it came in`;
+  const took = doneNs === undefined ? "" : `, done ${formatMs((doneNs - t) / 1e6)} later`;
+  const how = status === undefined || status === 0 ? "" : `, status ${String(status)}`;
+  return `the target executes ${action} of LUN ${String(lun)}${where}${fua === true ? ", FUA" : ""} (${commandName(event)})${waited}${took}${how}`;
 };
 
 export const eventWords = (event: HistoryEvent): string => {
@@ -74,14 +103,31 @@ export const eventWords = (event: HistoryEvent): string => {
       return `${event.node}: waited ${String(event.waitMs)} ms for a CPU of the machine, in a window of ${String(event.windowMs)} ms`;
     case "late":
       return `${event.node}: its watch woke up ${String(event.ms)} ms late`;
+    case "device":
+      return `device ${String(event.id)} (${event.name}): LUN ${String(event.lun)}, ${sectorRange(0, event.sectors)}${event.path === undefined ? "" : `, over path ${event.path} alone`}, ${event.cache === "volatile" ? "volatile cache" : "no cache"}`;
+    case "power-cut":
+      return event.edge === "begin"
+        ? `the power of the ${event.node} is cut`
+        : `the power of the ${event.node} is gone`;
+    case "command":
+      return commandWords(event);
+    case "witness":
+      return `second witness, ${event.by}${event.whole ? "" : ", not whole"}, clocks within ${formatMs(event.skewNs / 1e6)}: ${event.text}`;
+    case "inventory":
+      return `${event.node}, ${event.when === "begin" ? "at the beginning" : "at the end"}: ${counted(event.names.length, event.thing)}${event.names.length === 0 ? "" : `: ${listed(event.names, SHOWN_NAMES)}`}`;
+    case "blocked-task":
+      return `${event.node}: ${event.comm} (pid ${String(event.pid)}) is blocked in ${listed(event.frames, SHOWN_FRAMES)}`;
+    case "stopped":
+      return `the cell was stopped: ${event.message} (${event.code})`;
     case "note":
       return event.text;
   }
 };
 
-export const hiddenWords = (left: { operations: number; consoleLines: number; others: number }): string =>
+export const hiddenWords = (left: LeftOut): string =>
   [
     left.operations > 0 ? counted(left.operations, "operation") : "",
+    left.commands > 0 ? counted(left.commands, "command of the target", "commands of the target") : "",
     left.consoleLines > 0 ? counted(left.consoleLines, "console line") : "",
     left.others > 0 ? counted(left.others, "other event") : "",
   ]

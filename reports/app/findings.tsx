@@ -1,8 +1,10 @@
 /** What the oracles found: the claim, its explanation, the lines that prove it, and the sectors it is about. */
 import { useState } from "preact/hooks";
 import type { BadExtent, Finding } from "../../rig/oracle/finding.ts";
+import { commandKey, namedCommands } from "./command-lanes.ts";
+import { Commands, type Witness } from "./commands.tsx";
 import { cellHref } from "./route.ts";
-import { expectedWords } from "./sectors.ts";
+import { expectedWords, lunOf } from "./sectors.ts";
 import { formatCount } from "./units.ts";
 
 const FIRST_ROWS = 8;
@@ -14,12 +16,15 @@ const joined = (extents: readonly BadExtent[]): BadExtent[] => {
     const last = rows.at(-1);
     if (
       last?.via === extent.via &&
+      lunOf(last) === lunOf(extent) &&
       last.sector + last.sectors === extent.sector &&
       last.found.label === extent.found.label &&
       last.found.head === extent.found.head &&
       expectedWords(last) === expectedWords(extent)
     ) {
-      rows[rows.length - 1] = { ...last, sectors: last.sectors + extent.sectors };
+      // Why each is legal differs from neighbour to neighbour; the explanation has the first.
+      const expected = last.expected.map(({ op, label }) => ({ op, label }));
+      rows[rows.length - 1] = { ...last, expected, sectors: last.sectors + extent.sectors };
     } else rows.push(extent);
   }
   return rows;
@@ -55,14 +60,25 @@ const ExtentTable = ({ extents }: { readonly extents: readonly BadExtent[] }) =>
         </thead>
         <tbody>
           {shown.map(e => (
-            <tr key={`${e.via} ${String(e.sector)}`}>
+            <tr key={`${e.via} ${String(lunOf(e))} ${String(e.sector)}`}>
               <td class="mono">
+                {lunOf(e) === 0 ? "" : `LUN ${String(lunOf(e))}: `}
                 {e.sectors === 1
                   ? formatCount(e.sector)
                   : `${formatCount(e.sector)} – ${formatCount(e.sector + e.sectors - 1)}`}
               </td>
               <td class="number">{formatCount(e.sectors)}</td>
-              <td>{expectedWords(e)}</td>
+              <td>
+                {expectedWords(e)}
+                {e.expected.map(
+                  ({ op, label, why }) =>
+                    why !== undefined && (
+                      <span key={op} class="why">
+                        {e.expected.length > 1 ? `${label}: ${why}` : why}
+                      </span>
+                    ),
+                )}
+              </td>
               <td>
                 <b class="wrong">{e.found.label}</b>
                 {e.found.head !== undefined && <pre class="hex">{hexLines(e.found.head)}</pre>}
@@ -81,7 +97,16 @@ const ExtentTable = ({ extents }: { readonly extents: readonly BadExtent[] }) =>
   );
 };
 
-export const Findings = ({ findings, cell }: { readonly findings: readonly Finding[]; readonly cell: string }) => (
+interface Props {
+  readonly findings: readonly Finding[];
+  readonly cell: string;
+  /** What the second witness's word is worth, where there was one. */
+  readonly witness: Witness | undefined;
+  /** The line of a command, where the page has it. */
+  readonly commandLines: ReadonlyMap<string, number>;
+}
+
+export const Findings = ({ findings, cell, witness, commandLines }: Props) => (
   <>
     {findings.map((finding, i) => (
       <article key={`${finding.oracle}/${finding.class}/${String(i)}`} class="finding">
@@ -105,6 +130,16 @@ export const Findings = ({ findings, cell }: { readonly findings: readonly Findi
           </div>
           {finding.extents !== undefined && finding.extents.length > 0 && <ExtentTable extents={finding.extents} />}
         </div>
+        {finding.oracle === "integrity" && (
+          <Commands
+            commands={namedCommands(finding)}
+            witness={witness}
+            hrefOf={command => {
+              const line = commandLines.get(commandKey(command.tag, command.executedNs));
+              return line === undefined ? undefined : cellHref(cell, line);
+            }}
+          />
+        )}
         {finding.excerpt !== undefined && finding.excerpt.length > 0 && (
           <pre class="excerpt">{finding.excerpt.join("\n")}</pre>
         )}

@@ -30,6 +30,32 @@ test("the orphaned socket stands out, and ends when it is gone", () => {
   expect(lanesOf("path a", { broken: false }).flatMap(l => l.bars.filter(b => b.tone === "alarm"))).toEqual([]);
 });
 
+test("what the target executed has a lane a path, and the commands that a finding names stand out", () => {
+  const lanes = lanesOf("target executes", { staleSlots: 10 });
+  expect(lanes.map(l => [l.label, l.bars.length, l.rows, l.note?.text])).toEqual([
+    ["path a", 42, 1, "10 commands named"],
+    ["path b", 64, 1, undefined],
+  ]);
+  expect(lanes[0]?.bars.filter(b => b.tone === "culprit")).toHaveLength(10);
+  expect(lanes[0]?.bars.at(-1)?.detail).toMatch(
+    /^the target executes write of LUN 0, sectors 72 to 79 \(a#1, CmdSN 145, tag 0x309\), < 1 ms after it came in, done < 1 ms later$/,
+  );
+  expect(lanesOf("target executes", { broken: false }).flatMap(l => l.bars.filter(b => b.tone === "culprit"))).toEqual(
+    [],
+  );
+});
+
+test("a power cut is a bar of its node, and blocked tasks are marks", () => {
+  const lanes = lanesOf("nodes", { troubled: true });
+  const power = lanes.find(l => l.label === "target's power")?.bars;
+  expect(power?.map(b => [b.text, b.open])).toEqual([["cut", false]]);
+  const blocked = lanes.find(l => l.label === "blocked tasks")?.bars;
+  expect(blocked?.map(b => b.detail)).toEqual([
+    "initiator: multipathd (pid 211) is blocked in io_schedule, blk_mq_get_tag, __blk_mq_alloc_requests, blk_mq_submit_bio and 1 more",
+    expect.stringContaining("kworker/u4:2 (pid 230)"),
+  ]);
+});
+
 test("a fault is shaded while it is in force, and to the edge if it never was healed", () => {
   const { events, operations } = cellFixture();
   const healed = timelineOf(events, operations, []);
@@ -64,11 +90,17 @@ test("ten thousand writes with names of their own share one lane", () => {
   });
   const { operations } = cellFixture();
   const many = new Map(
-    [...Array(10_000).keys()].map(op => [op, { ...operations.get(0), op, from: op, to: op + 1 } as never]),
+    [...Array(10_000).keys()].map(op => [op, { ...operations.get(1), op, from: op, to: op + 1 } as never]),
   );
   const names = new Map([...many].map(([op, o]) => [op, Object.assign(o, { label: `operation ${String(op)}` })]));
   const lanes = timelineOf(events, names, []).groups.find(g => g.title === "I/O")?.lanes;
   expect(lanes?.map(l => [l.label, l.rows])).toEqual([["writes", 1]]);
+});
+
+test("a history whose last line is not its last moment is drawn to the latest", () => {
+  const { events, operations, findings } = cellFixture();
+  const late: NumberedEvent = [9_999, { t: 1e9, kind: "note", text: "decoded afterwards" }];
+  expect(timelineOf([...events, late], operations, findings).end).toBe(timelineOf(events, operations, findings).end);
 });
 
 test("an empty history has an empty timeline", () => {

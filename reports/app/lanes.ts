@@ -5,20 +5,11 @@
 
 import type { Finding } from "../../rig/oracle/finding.ts";
 import type { NumberedEvent } from "../../rig/report/bundle.ts";
+import { COMMANDS, commandLanes } from "./command-lanes.ts";
 import { eventWords } from "./event-words.ts";
 import { nameOf, type Operation, OUTCOME_WORDS } from "./operations.ts";
-import { type Bar, collect, pack } from "./spans.ts";
+import { type Bar, collect, type Lane, pack } from "./spans.ts";
 import { counted, secondsOf, sectorRange } from "./units.ts";
-
-export interface Lane {
-  readonly label: string;
-  /** What the findings say about this lane. */
-  readonly note?: { readonly text: string; readonly tone: "alarm" | "good" };
-  /** `thin` for operations, of which there are many; `mark` for moments. */
-  readonly look: "state" | "thin" | "mark";
-  readonly bars: readonly Bar[];
-  readonly rows: number;
-}
 
 export interface Group {
   readonly title: string;
@@ -33,6 +24,14 @@ export interface Timeline {
   /** The part worth seeing first: from just before the first fault. */
   readonly focus: readonly [from: number, to: number];
 }
+
+/** What writes share a lane by. */
+const BATCH: Readonly<Record<Exclude<Operation["action"], "write">, string>> = {
+  read: "reads",
+  flush: "flushes",
+  discard: "discards",
+  zeroes: "writes of zeroes",
+};
 
 /** Beyond this many labels the writes share one lane. */
 const MAX_WRITE_LANES = 8;
@@ -69,7 +68,7 @@ const noteFor = (batch: readonly Operation[], findings: readonly Finding[]): Lan
 const operationLanes = (operations: readonly Operation[], findings: readonly Finding[], end: number): Lane[] => {
   const bars = (list: readonly Operation[]) => list.map(o => operationBar(o, end));
   const writes = operations.filter(o => o.action !== "read");
-  const batches = Map.groupBy(writes, o => (o.action === "flush" ? "flushes" : nameOf(o)));
+  const batches = Map.groupBy(writes, o => (o.action === "write" ? nameOf(o) : BATCH[o.action]));
   const writeLanes =
     batches.size <= MAX_WRITE_LANES
       ? [...batches].flatMap(([name, list]) => lane(name, "thin", bars(list), noteFor(list, findings)))
@@ -98,12 +97,21 @@ const markBars = (events: readonly NumberedEvent[], findings: readonly Finding[]
   };
 };
 
+/** A task that hangs is no moment; the mark is where it was seen to. */
+const blockedBars = (events: readonly NumberedEvent[]): Bar[] =>
+  events.flatMap(([line, event]) => {
+    if (event.kind !== "blocked-task") return [];
+    const at = secondsOf(event.t);
+    return [{ from: at, to: at, open: false, text: "", tone: "alarm", detail: eventWords(event), line, row: 0 }];
+  });
+
 export const timelineOf = (
   events: readonly NumberedEvent[],
   operations: ReadonlyMap<number, Operation>,
   findings: readonly Finding[],
 ): Timeline => {
-  const end = Math.max(0.001, ...[secondsOf(events.at(-1)?.[1].t ?? 0)]);
+  // The target's commands stand at the history's end, whenever they were executed.
+  const end = events.reduce((latest, [, event]) => Math.max(latest, secondsOf(event.t)), 0.001);
   const c = collect(events, end);
   const states = (key: string) => c.states.get(key)?.bars ?? [];
   const { proof, reports } = markBars(events, findings);
@@ -127,12 +135,16 @@ export const timelineOf = (
     { title: "faults", lanes: [...c.faults].flatMap(([name, spans]) => lane(name, "state", spans.bars)) },
     ...paths,
     { title: "I/O", lanes: operationLanes([...operations.values()], findings, end) },
+    { title: COMMANDS, lanes: commandLanes(events, findings) },
     {
       title: "nodes",
       lanes: [
         ...lane("target", "state", states("target/node")),
         ...lane("initiator", "state", states("initiator/node")),
+        ...lane("target's power", "state", states("target/power")),
+        ...lane("initiator's power", "state", states("initiator/power")),
         ...lane("console", "mark", reports),
+        ...lane("blocked tasks", "mark", blockedBars(events)),
       ],
     },
   ].filter(group => group.lanes.length > 0);

@@ -3,7 +3,8 @@
  * operation without an answer is its own kind: it may take effect at any time after it was handed over.
  */
 
-import type { Extent } from "../../rig/history/event.ts";
+import type { Extent } from "../../rig/history/extent.ts";
+import type { Action } from "../../rig/history/operations.ts";
 import type { NumberedEvent } from "../../rig/report/bundle.ts";
 import { secondsOf } from "./units.ts";
 
@@ -11,8 +12,10 @@ export type Outcome = "ok" | "fail" | "unanswered";
 
 export interface Operation {
   readonly op: number;
-  readonly action: "write" | "read" | "flush";
+  readonly action: Action;
   readonly via: "initiator" | "backing";
+  /** The disk that the device it went to is. */
+  readonly lun: number;
   readonly sector: number;
   readonly sectors: number;
   readonly label?: string;
@@ -28,12 +31,15 @@ export interface Operation {
 
 export const operationsOf = (events: readonly NumberedEvent[]): ReadonlyMap<number, Operation> => {
   const operations = new Map<number, Operation>();
+  const luns = new Map<number, number>();
   for (const [line, event] of events) {
-    if (event.kind === "invoke") {
-      const { op, action, via, sector, sectors, label } = event;
+    if (event.kind === "device") luns.set(event.id, event.lun);
+    else if (event.kind === "invoke") {
+      const { op, action, via, device = 0, sector, sectors, label } = event;
+      const lun = luns.get(device) ?? 0;
       const named = label === undefined ? {} : { label };
       const from = secondsOf(event.t);
-      operations.set(op, { op, action, via, sector, sectors, ...named, from, line, outcome: "unanswered" });
+      operations.set(op, { op, action, via, lun, sector, sectors, ...named, from, line, outcome: "unanswered" });
     } else if (event.kind === "ok" || event.kind === "fail") {
       const operation = operations.get(event.op);
       if (operation === undefined) continue;

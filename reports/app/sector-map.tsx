@@ -144,6 +144,42 @@ const viasTitle = (view: SectorView): string =>
     ? "read through the initiator, and the same from the target's backing device"
     : view.vias.map(v => VIA_WORDS[v]).join("");
 
+interface DiskProps {
+  /** Where there are several. */
+  readonly lun: number | undefined;
+  readonly views: readonly SectorView[];
+  readonly common: Pick<PanelProps, "painter" | "width" | "onPoint">;
+}
+
+/** What one disk should hold, if it does not, and what it holds. */
+const Disk = ({ lun, views, common }: DiskProps) => {
+  const which = lun === undefined ? "" : `LUN ${String(lun)}: `;
+  const [first] = views;
+  return (
+    <>
+      {first !== undefined && views.some(v => v.badCount > 0) && (
+        <Panel
+          {...common}
+          title={`${which}Should hold`}
+          squares={first.squares}
+          name={s => s.shouldHold}
+          frameBad={false}
+        />
+      )}
+      {views.map(view => (
+        <Panel
+          key={view.vias.join()}
+          {...common}
+          title={`${which}Holds, ${viasTitle(view)}: ${view.badCount > 0 ? `${formatCount(view.badCount)} of ${counted(view.squares.length, "sector")} wrong` : `${counted(view.squares.length, "sector")}, none wrong`}`}
+          squares={view.squares}
+          name={s => s.holds}
+          frameBad
+        />
+      ))}
+    </>
+  );
+};
+
 export const SectorMap = ({ picture }: { readonly picture: SectorPicture }) => {
   const { box, width } = useWidth(600, 280);
   const [pointed, setPointed] = useState<Square | undefined>(undefined);
@@ -151,6 +187,7 @@ export const SectorMap = ({ picture }: { readonly picture: SectorPicture }) => {
   const first = picture.views[0];
   if (first === undefined) return <p class="quiet">Nothing was read back.</p>;
   const common = { painter, width, onPoint: setPointed };
+  const disks = [...Map.groupBy(picture.views, view => view.lun)];
   const anyBad = picture.views.some(v => v.badCount > 0);
   const cut = picture.views.some(v => v.squares.length >= MAX_SQUARES);
   return (
@@ -169,18 +206,8 @@ export const SectorMap = ({ picture }: { readonly picture: SectorPicture }) => {
           </span>
         )}
       </p>
-      {anyBad && (
-        <Panel {...common} title="Should hold" squares={first.squares} name={s => s.shouldHold} frameBad={false} />
-      )}
-      {picture.views.map(view => (
-        <Panel
-          key={view.vias.join()}
-          {...common}
-          title={`Holds, ${viasTitle(view)}: ${view.badCount > 0 ? `${formatCount(view.badCount)} of ${counted(view.squares.length, "sector")} wrong` : `${counted(view.squares.length, "sector")}, none wrong`}`}
-          squares={view.squares}
-          name={s => s.holds}
-          frameBad
-        />
+      {disks.map(([lun, views]) => (
+        <Disk key={lun} lun={disks.length > 1 ? lun : undefined} views={views} common={common} />
       ))}
       <p class="quiet readout" aria-live="polite">
         {pointed === undefined

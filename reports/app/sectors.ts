@@ -3,7 +3,7 @@
  * initiator and from the target's backing device; "should hold" is what the findings say where they object, and what was
  * found where they do not. The page judges nothing: a sector is bad only if a finding names it.
  */
-import type { Extent } from "../../rig/history/event.ts";
+import type { Extent } from "../../rig/history/extent.ts";
 import type { BadExtent, Finding } from "../../rig/oracle/finding.ts";
 import { nameOf, type Operation } from "./operations.ts";
 
@@ -25,6 +25,7 @@ export interface Square {
 export interface SectorView {
   /** Through which ends this is what was read; both where they agree. */
   readonly vias: readonly Via[];
+  readonly lun: number;
   readonly squares: readonly Square[];
   readonly badCount: number;
 }
@@ -60,8 +61,13 @@ const contentName = (extent: Extent, operations: ReadonlyMap<number, Operation>)
   }
 };
 
-const lastReads = (operations: ReadonlyMap<number, Operation>, via: Via): Map<number, string> => {
-  const reads = [...operations.values()].filter(o => o.action === "read" && o.via === via && o.content !== undefined);
+/** A finding names the LUN where it is not the first. */
+export const lunOf = (extent: BadExtent): number => extent.lun ?? 0;
+
+const lastReads = (operations: ReadonlyMap<number, Operation>, via: Via, lun: number): Map<number, string> => {
+  const reads = [...operations.values()].filter(
+    o => o.action === "read" && o.via === via && o.lun === lun && o.content !== undefined,
+  );
   reads.sort((a, b) => (a.to ?? 0) - (b.to ?? 0));
   const holds = new Map<number, string>();
   for (const read of reads) {
@@ -73,10 +79,10 @@ const lastReads = (operations: ReadonlyMap<number, Operation>, via: Via): Map<nu
   return holds;
 };
 
-const badSectors = (findings: readonly Finding[], via: Via): Map<number, BadExtent> => {
+const badSectors = (findings: readonly Finding[], via: Via, lun: number): Map<number, BadExtent> => {
   const bad = new Map<number, BadExtent>();
   for (const extent of findings.flatMap(f => f.extents ?? [])) {
-    if (extent.via !== via) continue;
+    if (extent.via !== via || lunOf(extent) !== lun) continue;
     for (let i = 0; i < extent.sectors && bad.size < MAX_SQUARES; i += 1) bad.set(extent.sector + i, extent);
   }
   return bad;
@@ -85,9 +91,14 @@ const badSectors = (findings: readonly Finding[], via: Via): Map<number, BadExte
 export const expectedWords = (extent: BadExtent): string =>
   [...new Set(extent.expected.map(e => e.label))].join(" or ") || "nothing that was written";
 
-const viewOf = (operations: ReadonlyMap<number, Operation>, findings: readonly Finding[], via: Via): SectorView => {
-  const holds = lastReads(operations, via);
-  const bad = badSectors(findings, via);
+const viewOf = (
+  operations: ReadonlyMap<number, Operation>,
+  findings: readonly Finding[],
+  via: Via,
+  lun: number,
+): SectorView => {
+  const holds = lastReads(operations, via, lun);
+  const bad = badSectors(findings, via, lun);
   const sectors = [...new Set([...holds.keys(), ...bad.keys()])].sort((a, b) => a - b);
   const squares = sectors.map(sector => {
     const extent = bad.get(sector);
@@ -96,7 +107,7 @@ const viewOf = (operations: ReadonlyMap<number, Operation>, findings: readonly F
       ? { sector, holds: found, shouldHold: found, bad: false }
       : { sector, holds: found, shouldHold: expectedWords(extent), bad: true };
   });
-  return { vias: [via], squares, badCount: bad.size };
+  return { vias: [via], lun, squares, badCount: bad.size };
 };
 
 const same = (a: SectorView, b: SectorView): boolean =>
@@ -106,14 +117,24 @@ const same = (a: SectorView, b: SectorView): boolean =>
     return other?.sector === square.sector && other.holds === square.holds && other.shouldHold === square.shouldHold;
   });
 
+/** The disk as both ends show it: one view where they agree. */
+const viewsOf = (
+  operations: ReadonlyMap<number, Operation>,
+  findings: readonly Finding[],
+  lun: number,
+): readonly SectorView[] => {
+  const all = VIAS.map(via => viewOf(operations, findings, via, lun)).filter(view => view.squares.length > 0);
+  const [first, second] = all;
+  return first !== undefined && second !== undefined && same(first, second) ? [{ ...first, vias: [...VIAS] }] : all;
+};
+
 export const sectorPicture = (
   operations: ReadonlyMap<number, Operation>,
   findings: readonly Finding[],
 ): SectorPicture => {
-  const all = VIAS.map(via => viewOf(operations, findings, via)).filter(view => view.squares.length > 0);
-  const [first, second] = all;
-  const views =
-    first !== undefined && second !== undefined && same(first, second) ? [{ ...first, vias: [...VIAS] }] : all;
+  const read = [...operations.values()].filter(o => o.action === "read").map(o => o.lun);
+  const luns = new Set([...read, ...findings.flatMap(f => (f.extents ?? []).map(lunOf))]);
+  const views = [...luns].sort((a, b) => a - b).flatMap(lun => viewsOf(operations, findings, lun));
   const present = new Set(views.flatMap(v => v.squares.flatMap(s => [s.shouldHold, s.holds])));
   const written = [...operations.values()].filter(o => o.action === "write").map(nameOf);
   const names = [...new Set(written)].filter(name => present.has(name));

@@ -7,7 +7,17 @@ import { eventWords } from "./event-words.ts";
 import type { Outcome } from "./operations.ts";
 import { formatBytes, secondsOf } from "./units.ts";
 
-export type BarTone = "phase" | "step" | "fault" | "changing" | "good" | "bad" | "warn" | "alarm";
+export type BarTone =
+  | "phase"
+  | "step"
+  | "fault"
+  | "changing"
+  | "good"
+  | "bad"
+  | "warn"
+  | "alarm"
+  | "executed"
+  | "culprit";
 
 export interface Bar {
   readonly from: number;
@@ -20,6 +30,16 @@ export interface Bar {
   readonly line: number;
   /** Where bars of one lane overlap in time. */
   row: number;
+}
+
+export interface Lane {
+  readonly label: string;
+  /** What the findings say about this lane. */
+  readonly note?: { readonly text: string; readonly tone: "alarm" | "good" };
+  /** `thin` for operations, of which there are many; `mark` for moments. */
+  readonly look: "state" | "thin" | "mark";
+  readonly bars: readonly Bar[];
+  readonly rows: number;
 }
 
 /** Gives each bar the first row that is free when it begins. */
@@ -142,6 +162,10 @@ export const collect = (events: readonly NumberedEvent[], end: number): Collecte
       case "node":
         state(`${event.node}/node`, "node", event.state, nodeTone(event.state));
         break;
+      case "power-cut":
+        if (event.edge === "begin") state(`${event.node}/power`, "power", "cut", "fault");
+        else under(c.states, `${event.node}/power`).end("power", at);
+        break;
       case "invoke":
       case "ok":
       case "fail":
@@ -156,8 +180,14 @@ export const collect = (events: readonly NumberedEvent[], end: number): Collecte
       case "evidence":
       case "load":
       case "late":
+      case "device":
+      case "command":
+      case "witness":
+      case "inventory":
+      case "blocked-task":
+      case "stopped":
       case "note":
-        break; // operations and the console have lanes of their own; the rest is told in words
+        break; // operations, commands and the console have lanes of their own; the rest is told in words
     }
   }
   return c;

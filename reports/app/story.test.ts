@@ -19,6 +19,7 @@ test("the story of a stale write, in order", () => {
     /generation 1: all acknowledged, the slowest after 2.07 s/,
     /generation 2: all acknowledged/,
     /path-drop:a#1 is healed/,
+    /The target executes 32 commands that came over path a, and with them the stale data/,
     /orphaned socket of path a .* has sent everything/,
     /Read back from both ends: 256 of 256 sectors hold what they must not: generation 1/,
   ];
@@ -28,7 +29,19 @@ test("the story of a stale write, in order", () => {
     expect(at, String(words)).toBeGreaterThanOrEqual(from);
     from = at;
   }
-  expect(moments.filter(m => m.tone === "alarm")).toHaveLength(3);
+  expect(moments.filter(m => m.tone === "alarm")).toHaveLength(4);
+});
+
+test("a power cut, blocked tasks, what was left over and what stopped the cell are told in one line each", () => {
+  const texts = told({ broken: false, troubled: true }).map(m => m.text);
+  for (const words of [
+    "The power of the target is cut",
+    "On the initiator 2 tasks are blocked: multipathd, kworker/u4:2",
+    "The cell was stopped: Expected every write to be answered within 8 s; 2 were not.",
+    "On the initiator there are 3 sockets at the end, 2 at the beginning (new: 10.10.1.2:51990)",
+  ])
+    expect(texts).toContain(words);
+  expect(texts.filter(text => text.includes("sessions at the end"))).toEqual([]);
 });
 
 test("a healthy kernel's story has no alarm", () => {

@@ -6,18 +6,12 @@
 import type { EventOf } from "../../rig/history/event.ts";
 import type { Finding } from "../../rig/oracle/finding.ts";
 import type { NumberedEvent } from "../../rig/report/bundle.ts";
+import { commandMoments } from "./command-lanes.ts";
+import { blockedMoments, leftOverMoments } from "./left-over.ts";
+import type { Moment, Tone } from "./moment.ts";
 import { nameOf, type Operation } from "./operations.ts";
 import { sectorPicture, VIA_WORDS } from "./sectors.ts";
 import { counted, formatBytes, formatMs, secondsOf, sectorRange } from "./units.ts";
-
-export type Tone = "plain" | "fault" | "good" | "bad" | "alarm";
-
-export interface Moment {
-  readonly at: number;
-  readonly line: number;
-  readonly tone: Tone;
-  readonly text: string;
-}
 
 /** Beyond this many batches the writes are told as one. */
 const MAX_BATCHES = 8;
@@ -137,6 +131,12 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
       case "disconnect":
         add("bad", `The device went away: ${event.why}`);
         break;
+      case "power-cut":
+        if (event.edge === "begin") add("fault", `The power of the ${event.node} is cut`);
+        break;
+      case "stopped":
+        add("bad", `The cell was stopped: ${event.message}`);
+        break;
       case "invoke":
       case "ok":
       case "fail":
@@ -150,8 +150,13 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
       case "evidence":
       case "load":
       case "late":
+      case "device":
+      case "command":
+      case "witness":
+      case "inventory":
+      case "blocked-task":
       case "note":
-        break; // operations are told by the batch
+        break; // operations are told by the batch, and so is what was left over or is blocked
     }
   }
   return moments;
@@ -159,14 +164,17 @@ const eventMoments = (events: readonly NumberedEvent[]): Moment[] => {
 
 const capitalised = (words: string): string => words.slice(0, 1).toUpperCase() + words.slice(1);
 
-const readMoments = (operations: ReadonlyMap<number, Operation>, findings: readonly Finding[]): Moment[] =>
-  sectorPicture(operations, findings).views.flatMap(view => {
+const readMoments = (operations: ReadonlyMap<number, Operation>, findings: readonly Finding[]): Moment[] => {
+  const { views } = sectorPicture(operations, findings);
+  const several = new Set(views.map(view => view.lun)).size > 1;
+  return views.flatMap(view => {
     const reads = [...operations.values()].filter(
-      o => o.action === "read" && view.vias.includes(o.via) && o.to !== undefined,
+      o => o.action === "read" && view.vias.includes(o.via) && o.lun === view.lun && o.to !== undefined,
     );
     const last = reads.reduce<Operation | undefined>((a, b) => ((a?.to ?? -1) < (b.to ?? -1) ? b : a), undefined);
     if (last?.to === undefined) return [];
-    const how = view.vias.length > 1 ? "Read back from both ends" : capitalised(VIA_WORDS[last.via]);
+    const ends = view.vias.length > 1 ? "Read back from both ends" : capitalised(VIA_WORDS[last.via]);
+    const how = several ? `LUN ${String(view.lun)}: ${ends}` : ends;
     const total = counted(view.squares.length, "sector");
     const found = [...new Set(view.squares.filter(s => s.bad).map(s => s.holds))].slice(0, 3).join(", ");
     return [
@@ -180,13 +188,21 @@ const readMoments = (operations: ReadonlyMap<number, Operation>, findings: reado
         : { at: last.to, line: last.line, tone: "good", text: `${how}: nothing wrong in ${total}` },
     ];
   });
+};
 
 export const storyOf = (
   events: readonly NumberedEvent[],
   operations: ReadonlyMap<number, Operation>,
   findings: readonly Finding[],
 ): readonly Moment[] => {
-  const moments = [...eventMoments(events), ...writeMoments(operations), ...readMoments(operations, findings)];
+  const moments = [
+    ...eventMoments(events),
+    ...leftOverMoments(events),
+    ...commandMoments(events, findings),
+    ...blockedMoments(events),
+    ...writeMoments(operations),
+    ...readMoments(operations, findings),
+  ];
   // Too many to read: alarms and faults first, then whatever fits.
   const worth: Readonly<Record<Tone, number>> = { alarm: 0, fault: 1, bad: 2, plain: 3, good: 4 };
   const chosen =

@@ -1,6 +1,7 @@
 /** The cell in a dozen lines, each a link to its line of the history. */
+
+import type { Moment } from "./moment.ts";
 import { cellHref } from "./route.ts";
-import type { Moment } from "./story.ts";
 
 export const Story = ({ moments, cell }: { readonly moments: readonly Moment[]; readonly cell: string }) =>
   moments.length === 0 ? (

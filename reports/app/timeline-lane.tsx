@@ -10,10 +10,10 @@ interface Drawn {
   readonly id: string;
 }
 
-/** All operations with one outcome are one shape: ten thousand of them cost as much as ten. */
+/** All operations with one outcome are one shape: ten thousand of them cost as much as ten. Later ones lie on top. */
 const Operations = ({ placed, scale, shown }: Drawn) => {
   const high = Math.max(0.6, placed.rowHeight - (placed.rowHeight > 3 ? 1 : placed.rowHeight > 1.2 ? 0.4 : 0));
-  return (["ok", "fail", "unanswered"] as const).map(outcome => {
+  return (["executed", "ok", "fail", "unanswered", "culprit"] as const).map(outcome => {
     const d = shown
       .filter(bar => bar.tone === outcome)
       .map(bar => {

@@ -1,4 +1,5 @@
 /** What stands around a timeline: its buttons, the key of its colours, and the note beside what is pointed at. */
+import { OUTCOME_WORDS } from "./operations.ts";
 import type { Bar } from "./spans.ts";
 import { formatMs, formatSeconds } from "./units.ts";
 
@@ -8,12 +9,18 @@ const timesOf = (bar: Bar): string => {
   return `${formatSeconds(bar.from)} to ${bar.open ? "the end" : formatSeconds(bar.to)} · ${lasted}`;
 };
 
-const Key = () => (
+const TONES = (["ok", "fail", "unanswered"] as const).map(outcome => [outcome, OUTCOME_WORDS[outcome]] as const);
+const COMMAND_TONES = [
+  ["executed", "executed"],
+  ["culprit", "named by a finding"],
+] as const;
+
+const Key = ({ commands }: { readonly commands: boolean }) => (
   <span class="key">
-    {(["ok", "fail", "unanswered"] as const).map(outcome => (
-      <span key={outcome}>
-        <i class={`swatch op-${outcome}`} />
-        {outcome === "ok" ? "acknowledged" : outcome === "fail" ? "failed" : "unanswered"}
+    {[...TONES, ...(commands ? COMMAND_TONES : [])].map(([tone, words]) => (
+      <span key={tone}>
+        <i class={`swatch op-${tone}`} />
+        {words}
       </span>
     ))}
   </span>
@@ -22,13 +29,15 @@ const Key = () => (
 interface ToolbarProps {
   readonly focused: boolean;
   readonly whole: boolean;
+  /** Whether there are lanes of what the target executed. */
+  readonly commands: boolean;
   readonly onFocused: () => void;
   readonly onWhole: () => void;
   readonly onZoom: (factor: number) => void;
   readonly onPan: (part: number) => void;
 }
 
-export const Toolbar = ({ focused, whole, onFocused, onWhole, onZoom, onPan }: ToolbarProps) => (
+export const Toolbar = ({ focused, whole, commands, onFocused, onWhole, onZoom, onPan }: ToolbarProps) => (
   <div class="toolbar">
     <button type="button" onClick={onFocused} aria-pressed={focused}>
       From the first fault
@@ -49,7 +58,7 @@ export const Toolbar = ({ focused, whole, onFocused, onWhole, onZoom, onPan }: T
       ›
     </button>
     <span class="hint">Drag to zoom. Click for the line of the history.</span>
-    <Key />
+    <Key commands={commands} />
   </div>
 );
 

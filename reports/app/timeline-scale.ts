@@ -1,6 +1,6 @@
 /** Where things of a timeline go: heights of lanes, ticks of the axis, and how much text fits. Plain arithmetic. */
-import type { Lane, Timeline } from "./lanes.ts";
-import type { Bar } from "./spans.ts";
+import type { Timeline } from "./lanes.ts";
+import type { Bar, Lane } from "./spans.ts";
 
 export const ROW = 17;
 export const AXIS = 26;

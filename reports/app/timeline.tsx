@@ -4,6 +4,7 @@
  * goes to the line of the history.
  */
 import { useId, useMemo, useState } from "preact/hooks";
+import { COMMANDS } from "./command-lanes.ts";
 import type { Timeline as Model } from "./lanes.ts";
 import type { Bar } from "./spans.ts";
 import { TimelineLane } from "./timeline-lane.tsx";
@@ -116,6 +117,7 @@ export const Timeline = ({ model, onLine }: Props) => {
     <figure class="timeline">
       <Toolbar
         focused={view === model.focus}
+        commands={model.groups.some(group => group.title === COMMANDS)}
         whole={view[0] === 0 && view[1] === model.end}
         onFocused={() => setView(model.focus)}
         onWhole={() => setView([0, model.end])}

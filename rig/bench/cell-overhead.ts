@@ -22,6 +22,7 @@ export const timeOverhead = async (stand: Stand, seed: number): Promise<number> 
     out: stand.out,
     timeoutScale: 1,
     keepLab: false,
+    dumpMemory: false,
     signal: stand.signal,
     onRemoval: next => {
       removal = next;

@@ -55,6 +55,7 @@ const measure = async (
     out: path.join(stand.out, "runs"),
     timeoutScale: 1,
     keepLab: false,
+    dumpMemory: false,
     ...how,
     log,
     signal: stand.signal,

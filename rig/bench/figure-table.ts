@@ -3,7 +3,15 @@ import { table } from "../cli/table.ts";
 import { type Bound, DEFINITIONS, type Figure, isMet, ratioOf, type Unit } from "./figure.ts";
 import type { FigureName } from "./names.ts";
 
-const DIGITS: Readonly<Record<Unit, number>> = { ms: 0, MiB: 1, "cells/h": 0 };
+const DIGITS: Readonly<Record<Unit, number>> = {
+  ms: 0,
+  MiB: 1,
+  "cells/h": 0,
+  "ops/s": 0,
+  bytes: 1,
+  ns: 0,
+  times: 1,
+};
 
 const wordsOf = ({ of, must, limit }: Bound, unit: Unit): string => {
   const sign = must === "at-most" ? "≤" : "≥";

@@ -5,7 +5,7 @@
 import type { FigureName } from "./names.ts";
 import { median, type Spread, spreadOf } from "./statistics.ts";
 
-export type Unit = "ms" | "MiB" | "cells/h";
+export type Unit = "ms" | "MiB" | "cells/h" | "ops/s" | "bytes" | "ns" | "times";
 
 /** A limit to the value, or to its ratio to the floor. */
 export interface Bound {
@@ -24,10 +24,19 @@ const atLeast = (of: Bound["of"], limit: number): Bound => ({ of, must: "at-leas
 
 /** What each figure is held to. docs/benchmarks.md says the same to people, and a test compares the two. */
 export const DEFINITIONS: Readonly<Record<FigureName, Definition>> = {
+  "integrity-oracle": { unit: "ops/s", bounds: [atLeast("value", 1_000_000)] },
+  "integrity-tenfold": { unit: "times", bounds: [atMost("value", 12)] },
+  "integrity-memory": { unit: "bytes", bounds: [atMost("value", 200)] },
+  "integrity-mixed": { unit: "ops/s", bounds: [] },
+  "history-bytes": { unit: "bytes", bounds: [atMost("value", 40)] },
+  "history-record": { unit: "ns", bounds: [atMost("value", 5000)] },
+  "history-read": { unit: "ns", bounds: [] },
   "lab-cold": { unit: "ms", bounds: [atMost("ratio", 2)] },
   "lab-cold-login": { unit: "ms", bounds: [atMost("value", 5000)] },
   "lab-restored": { unit: "ms", bounds: [atMost("value", 800), atMost("ratio", 0.1)] },
   "restore-memory": { unit: "MiB", bounds: [] },
+  "ledger-4k": { unit: "ops/s", bounds: [atLeast("ratio", 0.5)] },
+  "ledger-64k": { unit: "ops/s", bounds: [atLeast("ratio", 0.5)] },
   "cell-overhead": { unit: "ms", bounds: [atMost("value", 1500)] },
   "cells-per-hour": { unit: "cells/h", bounds: [atLeast("value", 2500), atLeast("ratio", 10)] },
 };

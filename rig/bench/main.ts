@@ -6,9 +6,10 @@ import { asRigError, exitStatusOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Figure, jsonLine } from "./figure.ts";
 import { figureTable } from "./figure-table.ts";
-import { measure } from "./measure.ts";
-import { BENCH_NAMES, chosenBenches } from "./names.ts";
+import { type Measured, measure } from "./measure.ts";
+import { BENCH_NAMES, type BenchName, chosenBenches, needsLab } from "./names.ts";
 import { openStand } from "./stand.ts";
+import { measureWithoutLab } from "./without-lab.ts";
 
 interface Options {
   readonly json?: true;
@@ -32,17 +33,29 @@ const warnOfLoad = (log: Log): void => {
     );
 };
 
+/** What needs no lab comes first, and then no lab is prepared where none is needed. */
+async function* measureAll(
+  chosen: readonly BenchName[],
+  repeat: number | undefined,
+  log: Log,
+  signal: AbortSignal,
+): AsyncGenerator<Measured> {
+  yield* measureWithoutLab(chosen, repeat, log, signal);
+  if (!chosen.some(needsLab)) return;
+  await using stand = await openStand(log, signal);
+  const { accelerator, why } = stand.host.accelerator;
+  log.say(`Measuring ${chosen.filter(needsLab).join(", ")} with ${stand.head.name}, ${accelerator} (${why}).`);
+  yield* measure(stand, chosen, repeat);
+}
+
 const bench = async (given: readonly string[], options: Options): Promise<void> => {
   // Names are checked before anything is made: a typo should cost a second.
   const chosen = chosenBenches(given);
   using context = commandContext();
   const { log, signal } = context;
   warnOfLoad(log);
-  await using stand = await openStand(log, signal);
-  const { accelerator, why } = stand.host.accelerator;
-  log.say(`Measuring ${chosen.join(", ")} with ${stand.head.name}, ${accelerator} (${why}).`);
   const [figures, notes]: [Figure[], string[]] = [[], []];
-  for await (const measured of measure(stand, chosen, options.repeat)) {
+  for await (const measured of measureAll(chosen, options.repeat, log, signal)) {
     figures.push(...measured.figures);
     notes.push(...measured.notes);
     if (options.json === true) for (const figure of measured.figures) process.stdout.write(`${jsonLine(figure)}\n`);

@@ -5,6 +5,7 @@
 import { timeOverhead } from "./cell-overhead.ts";
 import { measureThroughput, verdictWords } from "./cells-per-hour.ts";
 import { type Figure, figureOf } from "./figure.ts";
+import { measureLedger } from "./ledger.ts";
 import type { BenchName } from "./names.ts";
 import { bootedMemory, restoredMemory, timeBoot, timeRestore } from "./running-lab.ts";
 import { prepareSnapshot, type Stand } from "./stand.ts";
@@ -46,6 +47,15 @@ const msInto =
     const ms = await work();
     samples.push(ms);
     return `${Math.round(ms)} ms`;
+  };
+
+/** Measures operations a second into a list. */
+const rateInto =
+  (samples: number[], work: () => Promise<number>): Work =>
+  async () => {
+    const rate = await work();
+    samples.push(rate);
+    return `${Math.round(rate)} operations a second`;
   };
 
 /** Measures memory into a list. */
@@ -109,7 +119,26 @@ const throughput = async (stand: Stand, seeds: number): Promise<Measured> => {
   };
 };
 
-/** Measures, and hands out figures as they are there. */
+const ledger = async (stand: Stand, chosen: readonly BenchName[], repeat: number): Promise<Measured> => {
+  const names = (["ledger-4k", "ledger-64k"] as const).filter(name => chosen.includes(name));
+  const figures: Figure[] = [];
+  await measureLedger(stand, names, async pairs => {
+    await inTurns(
+      stand,
+      repeat,
+      Object.fromEntries(
+        pairs.flatMap(({ name, floors, samples, fio, write }) => [
+          [`${name}, fio in the guest`, rateInto(floors, fio)],
+          [`${name}, the ledger`, rateInto(samples, write)],
+        ]),
+      ),
+    );
+    for (const { name, floors, samples } of pairs) figures.push(figureOf(name, samples, floors));
+  });
+  return { figures, notes: [] };
+};
+
+/** Measures what needs a lab, and hands out figures as they are there. */
 export async function* measure(
   stand: Stand,
   chosen: readonly BenchName[],
@@ -118,6 +147,7 @@ export async function* measure(
   const times = repeat ?? REPEAT;
   if (chosen.includes("lab-cold") || chosen.includes("lab-restored")) yield await labs(stand, chosen, times);
   if (chosen.includes("restore-memory")) yield await memory(stand, times);
+  if (chosen.some(name => name === "ledger-4k" || name === "ledger-64k")) yield await ledger(stand, chosen, times);
   if (chosen.includes("cell-overhead")) yield await overhead(stand, times);
   if (chosen.includes("cells-per-hour")) yield await throughput(stand, repeat ?? SEEDS);
 }

@@ -98,6 +98,16 @@ const restore = async (stand: Stand, scope: Scope): Promise<{ lab: Lab; ms: numb
   return { lab, ms: monotonicMs() - started };
 };
 
+/** Does the work in a lab that is booted and set up, and removes the lab. */
+export const inLab = <T>(
+  stand: Stand,
+  work: (lab: Lab, configured: Configured, scope: Scope) => Promise<T>,
+): Promise<T> =>
+  scoped(stand, async scope => {
+    const { lab, configured } = await boot(stand, scope);
+    return work(lab, configured, scope);
+  });
+
 /** Boots a lab, and then another that is set up on the way. */
 export const timeBoot = (stand: Stand): Promise<ColdTimes> =>
   scoped(stand, async scope => {

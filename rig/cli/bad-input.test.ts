@@ -53,6 +53,8 @@ describe("bad input", () => {
     ["a directory that is no run, for its timing", ["timing", tmpdir()], 2, /run\.json: no such file/],
     ["figures by nothing there is", ["timing", tmpdir(), "--by", "seed"], 2, /Allowed choices are kernel, scenario/],
     ["a directory that is no cell", ["check", tmpdir()], 2, /Expected a cell's directory/],
+    ["a directory that is not there", ["check", "/nowhere/at/all"], 2, /no such directory\. Expected the directory of/],
+    ["a device in place of a directory", ["check", "/dev/null"], 2, /not a directory\. Expected the directory of/],
   ];
   test.each(cases)("%s", async (_, args, status, message) => {
     const result = await runCli(...args);
@@ -64,7 +66,7 @@ describe("bad input", () => {
 
   test("a damaged cell.json", async () => {
     const result = await runCli("check", dir);
-    expect([result.status, result.stderr]).toEqual([2, expect.stringContaining("Expected a cell's directory")]);
+    expect([result.status, result.stderr]).toEqual([3, expect.stringContaining("cell.json: expected JSON")]);
   });
 
   test("a Docker daemon that does not answer", async () => {

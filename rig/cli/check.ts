@@ -1,66 +1,58 @@
-/** `rig check`: judge a stored cell again, from its history alone. */
-import { readFile } from "node:fs/promises";
+/** `rig check`: judge a stored cell again, or every cell of a stored run, from what is stored alone. */
 import path from "node:path";
 import { Command } from "commander";
-import pc from "picocolors";
-import { messageOf, RigError } from "../core/errors.ts";
-import { readHistory } from "../history/reader.ts";
-import { type Cell, cellSchema, RESULTS_VERSION } from "../results/schema.ts";
-import { judgeCell } from "../run/judge-cell.ts";
+import { expectDirectory, statOf } from "../results/read.ts";
+import { checkCell, exitStatusFor } from "./check-cell.ts";
+import { type CheckedLine, checkRun, lineText, runExitStatus, summaryText } from "./check-run.ts";
+import { verdictJson, verdictText } from "./verdict-text.ts";
 
-const readCell = async (dir: string): Promise<Cell> => {
-  const file = path.join(dir, "cell.json");
-  let raw: unknown;
-  try {
-    raw = JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    throw new RigError(
-      "RIG_BAD_RESULTS",
-      `Expected a cell's directory (with cell.json and history.ndjson) at ${dir}: ${messageOf(error)}`,
-      { blame: "usage" },
-    );
+/** Where the command's words go. */
+export interface CheckOutput {
+  readonly say: (text: string) => void;
+  /** Beside what another program reads. */
+  readonly aside: (text: string) => void;
+}
+
+const oneCell = async (directory: string, json: boolean, { say, aside }: CheckOutput): Promise<number> => {
+  const { name, verdict, difference } = await checkCell(directory);
+  say(json ? verdictJson(verdict) : verdictText(name, verdict));
+  if (difference !== undefined) (json ? aside : say)(`${difference}\n`);
+  return exitStatusFor(verdict.status);
+};
+
+/** What --json prints of a cell of a run. */
+const lineJson = (line: CheckedLine): unknown => {
+  const { scenario, kernel, seed } = line.cell;
+  if (line.kind === "unusable") return { scenario, kernel, seed, problem: line.problem };
+  if (line.kind === "absent") return { scenario, kernel, seed, status: line.cell.status, reason: line.cell.reason };
+  return { scenario, kernel, seed, ...line.checked.verdict, difference: line.checked.difference };
+};
+
+const wholeRun = async (directory: string, json: boolean, { say }: CheckOutput): Promise<number> => {
+  const lines: CheckedLine[] = [];
+  for await (const line of checkRun(directory)) {
+    lines.push(line);
+    if (!json) say(`${lineText(line)}\n`);
   }
-  const { version } = raw as { version?: unknown };
-  if (version !== RESULTS_VERSION) {
-    throw new RigError(
-      "RIG_BAD_RESULTS",
-      `${file} has version ${String(version)}; this rig reads version ${RESULTS_VERSION}.`,
-      { blame: "usage" },
-    );
-  }
-  const parsed = cellSchema.safeParse(raw);
-  if (!parsed.success)
-    throw new RigError("RIG_BAD_RESULTS", `${file} is damaged: ${parsed.error.issues[0]?.message ?? ""}`, {
-      blame: "usage",
-    });
-  return parsed.data;
+  say(json ? `${JSON.stringify(lines.map(lineJson), null, 2)}\n` : `${summaryText(lines)}\n`);
+  return runExitStatus(lines);
+};
+
+/** Judges what is in this directory; returns the exit status. */
+export const check = async (directory: string, json: boolean, output: CheckOutput): Promise<number> => {
+  await expectDirectory(directory, "the directory of a cell or of a run");
+  const isRun = (await statOf(path.join(directory, "run.json"))) !== undefined;
+  return isRun ? wholeRun(directory, json, output) : oneCell(directory, json, output);
 };
 
 export const checkCommand = (): Command =>
   new Command("check")
-    .description("judge a cell again from its history, without a lab")
-    .argument("<dir>", "a cell's directory: results/RUN/cells/SCENARIO/KERNEL/SEED")
+    .description("judge a cell again from its history, or every cell of a run, without a lab")
+    .argument("<dir>", "a cell's directory, results/RUN/cells/SCENARIO/KERNEL/SEED, or a run's, results/RUN")
     .option("--json", "print status and findings as JSON", false)
-    .action(async (dir: string, options: { json: boolean }) => {
-      const cell = await readCell(dir);
-      const history = await readHistory(path.join(dir, "history.ndjson"));
-      // What stopped the cell is not in the history; its stored reason stands in for it.
-      const stopped = cell.status === "ERROR" || cell.status === "MISS" ? cell.reason : undefined;
-      const verdict = judgeCell(history);
-      const status = verdict.status === "PASS" && stopped !== undefined ? cell.status : verdict.status;
-      const reason = verdict.reason ?? stopped;
-      if (options.json) {
-        process.stdout.write(
-          `${JSON.stringify({ status, ...(reason === undefined ? {} : { reason }), findings: verdict.findings }, null, 2)}\n`,
-        );
-      } else {
-        const lines = [
-          `${cell.scenario} on ${cell.kernel.name}, seed ${cell.seed}: ${pc.bold(status)}${status === cell.status ? "" : ` (stored: ${cell.status})`}`,
-        ];
-        if (reason !== undefined) lines.push(`  ${reason}`);
-        for (const finding of verdict.findings)
-          lines.push(`  ${pc.red(finding.class)}: ${finding.title}`, `    ${finding.explanation}`);
-        process.stdout.write(`${lines.join("\n")}\n`);
-      }
-      process.exitCode = status === "FAIL" ? 1 : status === "PASS" || status === "DONE" || status === "SKIP" ? 0 : 3;
+    .action(async (directory: string, { json }: { json: boolean }) => {
+      process.exitCode = await check(directory, json, {
+        say: text => process.stdout.write(text),
+        aside: text => process.stderr.write(text),
+      });
     });

@@ -29,7 +29,7 @@ const program = new Command("rig")
   .exitOverride()
   .addHelpText(
     "after",
-    "\nExit status: 0 nothing wrong; 1 an oracle failed the kernel, or head regressed; 2 unusable arguments or input;\n             3 the rig could not do its work.",
+    "\nExit status: 0 nothing wrong; 1 an oracle failed the kernel, or head regressed; 2 unusable arguments;\n             3 the rig could not do its work, or what is stored is damaged.",
   );
 
 for (const command of [

@@ -23,6 +23,11 @@ const seedOption = () => new Option("--seed <s>", "the first seed").argParser(in
 const outOption = () => new Option("--out <dir>", "where results go").default("results");
 const jsonOption = (text: string) => new Option("--json", text).default(false);
 const keepLabOption = () => new Option("--keep-lab", "leave the last cell's lab running, for rig shell").default(false);
+const dumpMemoryOption = () =>
+  new Option(
+    "--dump-memory",
+    "where something hangs, write both guests' memory beside the results, for crash(8)",
+  ).default(false);
 const timeoutScaleOption = () =>
   new Option("--timeout-scale <x>", "stretch every deadline, for slow machines").argParser(factor).default(1);
 
@@ -40,6 +45,7 @@ export interface RunOptions {
   readonly out: string;
   readonly json: boolean;
   readonly keepLab: boolean;
+  readonly dumpMemory: boolean;
   readonly timeoutScale: number;
   readonly jobs: "auto" | number;
   readonly snapshots: boolean;
@@ -58,6 +64,7 @@ export const withRunOptions = (command: Command, defaults: { repeat: number; jso
     jobsOption(),
     snapshotsOption(),
     keepLabOption(),
+    dumpMemoryOption(),
     timeoutScaleOption(),
   ];
   for (const option of [repeatOption(defaults.repeat), ...shared]) command.addOption(option);

@@ -33,6 +33,7 @@ export const runTrials = async (
     out: options.out,
     timeoutScale: options.timeoutScale,
     keepLab: options.keepLab,
+    dumpMemory: options.dumpMemory,
     jobs: options.jobs,
     snapshots: options.snapshots,
     log,

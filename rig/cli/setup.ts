@@ -15,7 +15,7 @@ export const setupCommand = (): Command =>
     .description(
       "install missing Debian packages, start Docker, make the images, fetch and build the kernels of the scenarios' references",
     )
-    .option("--tests", "also what only the tests need (a browser)", false)
+    .option("--tests", "also what only the tests need (a browser, NBD servers)", false)
     .option("--no-kernels", "without the kernels: each is then fetched or built when it is first used")
     .action(async (options: { tests: boolean; kernels: boolean }) => {
       using context = commandContext();

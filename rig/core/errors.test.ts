@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { exitStatusOf, messageOf, RigError } from "./errors.ts";
 
 test.each([
-  ["unusable input", new RigError("RIG_USAGE", "no", { blame: "usage" }), 2],
+  ["unusable arguments", new RigError("RIG_USAGE", "no", { blame: "usage" }), 2],
   ["the machine", new RigError("RIG_NO_SPACE", "no", { blame: "environment" }), 3],
   ["the rig", new RigError("RIG_BUG", "no"), 3],
   ["the scenario", new RigError("RIG_DEADLINE", "no", { blame: "scenario" }), 3],

@@ -4,7 +4,8 @@
  */
 
 /** Whose fault it is decides the exit status and whether a cell is ERROR or MISS. */
-export type Blame = "usage" | "environment" | "harness" | "scenario";
+export const BLAMES = ["usage", "environment", "harness", "scenario"] as const;
+export type Blame = (typeof BLAMES)[number];
 
 export const ERROR_CODES = {
   RIG_USAGE: "an argument or option that cannot be used",
@@ -91,7 +92,7 @@ export const asRigError = (error: unknown): RigError => {
   return fromSystemError(error) ?? new RigError("RIG_BUG", unforeseen, { cause: error });
 };
 
-/** The exit status of a command that ended with this error: 2 for unusable input, 3 for everything the rig could not do. */
+/** The exit status of a command that ended with this error: 2 for unusable arguments, 3 for everything the rig could not do. */
 export const exitStatusOf = (error: unknown): number => (error instanceof RigError && error.blame === "usage" ? 2 : 3);
 
 /** One line for people: an error's own message, without a stack. */

@@ -22,5 +22,8 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Bytes in one sector, the unit in which the ledger keeps account. */
 export const SECTOR_BYTES = 512;
 
+/** Stands in a history for the rest of a console that said too much: what came after it nobody has seen. */
+export const CONSOLE_FULL = "rig: this console said too much; the rest is in its log alone";
+
 /** The phase in which the final state is read; what cannot be read then is a finding. */
 export const READ_BACK_PHASE = "read-back";

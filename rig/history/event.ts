@@ -1,5 +1,8 @@
 import { z } from "zod";
+import { BLAMES } from "../core/errors.ts";
 import { NODE_NAMES, PATH_NAMES } from "../core/names.ts";
+import { extentSchema } from "./extent.ts";
+import type { OperationTable } from "./operations.ts";
 
 /**
  * The history of one cell: everything that was observed, one event a line (NDJSON), on one clock. The first line is the
@@ -15,32 +18,12 @@ const node = z.enum(NODE_NAMES);
 const path = z.enum(PATH_NAMES);
 const count = z.number().int().nonnegative();
 
-/** One run of adjacent sectors as a read found them. `at` is the first sector's address, `n` how many there are. */
-export const extentSchema = z.discriminatedUnion("is", [
-  /** Sectors `i` to `i + n - 1` of write `op`, each intact and at its own address. */
-  z.strictObject({ is: z.literal("write"), at: count, n: count, op: count, i: count }),
-  /** Nothing but zero bytes: what the disk held before the first write. */
-  z.strictObject({ is: z.literal("zero"), at: count, n: count }),
-  /** Intact sectors of write `op` that belong at sector `address`, not here. */
-  z.strictObject({ is: z.literal("elsewhere"), at: count, n: count, op: count, i: count, address: count }),
-  /** A sector that begins as sector `i` of write `op` but whose checksum is wrong: part of it is something else. */
-  z.strictObject({
-    is: z.literal("damaged"),
-    at: count,
-    n: z.literal(1),
-    op: count,
-    i: count,
-    badFrom: count,
-    head: z.string(),
-  }),
-  /** Bytes that no write of this cell wrote. `head` is the first 64 bytes of the first sector in hex. */
-  z.strictObject({ is: z.literal("foreign"), at: count, n: count, head: z.string(), otherRun: z.boolean().optional() }),
-]);
-export type Extent = z.infer<typeof extentSchema>;
+/** The version that is written. Version 1 had operations as objects and no last line; it is not read any more. */
+export const HISTORY_VERSION = 2;
 
 export const headerSchema = z.strictObject({
   kind: z.literal("header"),
-  version: z.literal(1),
+  version: z.literal(HISTORY_VERSION),
   run: z.string(),
   scenario: z.string(),
   kernel: z.string(),
@@ -65,14 +48,22 @@ export const eventSchema = z.discriminatedUnion("kind", [
     answerWithinMs: count,
     why: z.string(),
     noopMs: z.number().int().positive().optional(),
+    /** The longest time for which a dead connection may go unnoticed. */
+    noticeMs: count.optional(),
+    /** How long a lost session's commands wait for it to come back before they fail. */
+    replacementMs: count.optional(),
+    /** Whether the map over all paths keeps what finds no path until there is one (queue_if_no_path). */
+    queues: z.boolean().optional(),
   }),
   /** An operation was handed to the device under test. `via` tells through which end. Addresses are in sectors. */
   z.strictObject({
     t,
     kind: z.literal("invoke"),
     op: count,
-    action: z.enum(["write", "read", "flush"]),
+    action: z.enum(["write", "read", "flush", "discard", "zeroes"]),
     via: z.enum(["initiator", "backing"]),
+    /** Which `device` it went to; 0 where there is but one. */
+    device: z.number().int().min(0).max(255).optional(),
     sector: count,
     sectors: count,
     fua: z.boolean().optional(),
@@ -82,8 +73,64 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.strictObject({ t, kind: z.literal("ok"), op: count, content: z.array(extentSchema).optional() }),
   /** The operation came back with an error: after this moment it can no longer take effect. */
   z.strictObject({ t, kind: z.literal("fail"), op: count, error: z.string() }),
-  /** The connection to the device under test ended; operations without an answer stay unanswered. */
-  z.strictObject({ t, kind: z.literal("disconnect"), why: z.string() }),
+  /**
+   * A device under test that operations may go to. Devices of one `lun` are the same disk, reached over dm-multipath or, with
+   * `path`, over that path alone. `cache` is what the disk promises: `none`, an acknowledged write survives a power cut of the
+   * target; `volatile`, only what a flush or FUA covers does.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("device"),
+    id: z.number().int().min(0).max(255),
+    name: z.string(),
+    lun: count,
+    sectors: count,
+    cache: z.enum(["none", "volatile"]),
+    path: path.optional(),
+  }),
+  /** A node lost its power, somewhere between the two edges; what its memory held is gone. */
+  z.strictObject({ t, kind: z.literal("power-cut"), node, edge: z.enum(["begin", "end"]) }),
+  /**
+   * A SCSI command as the target saw it: the second witness. `t` is when it was executed, on the host's clock; `receivedNs` and
+   * `doneNs` likewise where they are known. `path` is that of the session that brought it, undefined where nobody can tell;
+   * `session` tells connections of a path apart (`a#1` is its first). `tag` is the initiator task tag, `cmdSN` the command's
+   * number in its session (RFC 7143, 4.2.2.1). `status` is the SCSI status that LIO completed it with.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("command"),
+    action: z.enum(["write", "read", "flush", "discard", "zeroes", "other"]),
+    lun: count,
+    sector: count,
+    sectors: count,
+    fua: z.boolean().optional(),
+    path: path.optional(),
+    session: z.string().optional(),
+    tag: count,
+    cmdSN: count.optional(),
+    receivedNs: count.optional(),
+    doneNs: count.optional(),
+    status: count.optional(),
+  }),
+  /**
+   * What the second witness's word is worth: where it comes from, whether it saw every command, and by how much its clock may
+   * differ from the host's, in ns. The order of its commands is exact wherever `by` is `tracepoints`.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("witness"),
+    by: z.enum(["tracepoints", "capture", "nothing"]),
+    whole: z.boolean(),
+    skewNs: count,
+    text: z.string(),
+  }),
+  /** The connection to a device under test ended, or, without `device`, to all; operations without an answer stay unanswered. */
+  z.strictObject({
+    t,
+    kind: z.literal("disconnect"),
+    device: z.number().int().min(0).max(255).optional(),
+    why: z.string(),
+  }),
   /** Something was broken on purpose, or mended. `fault` is unique in the cell, such as `path-drop:a#1`. */
   z.strictObject({
     t,
@@ -154,8 +201,14 @@ export const eventSchema = z.discriminatedUnion("kind", [
     peer: count,
     state: z.string(),
   }),
-  /** A path's state in dm-multipath, recorded when it changes: `A` active, `F` failed. */
-  z.strictObject({ t, kind: z.literal("multipath"), path, state: z.enum(["active", "failed"]) }),
+  /** A path's state in dm-multipath, recorded when it changes; `device` tells the LUN's map where there are several. */
+  z.strictObject({
+    t,
+    kind: z.literal("multipath"),
+    path,
+    state: z.enum(["active", "failed"]),
+    device: z.string().optional(),
+  }),
   /** One line of a node's serial console, bounded and without control characters. */
   z.strictObject({ t, kind: z.literal("console"), node, line: z.string() }),
   /** A node's life: booting, up, panicked, off. */
@@ -168,16 +221,68 @@ export const eventSchema = z.discriminatedUnion("kind", [
   z.strictObject({ t, kind: z.literal("load"), node, windowMs: count, waitMs: count }),
   /** The watch in a guest woke up this much later than it was due, by the guest's own clock. */
   z.strictObject({ t, kind: z.literal("late"), node, ms: count }),
+  /** What there is of a kind on a node: at the beginning, when nothing had been broken, and at the end, to see what was left over. */
+  z.strictObject({
+    t,
+    kind: z.literal("inventory"),
+    node,
+    when: z.enum(["begin", "end"]),
+    thing: z.enum(["session", "connection", "host", "endpoint", "socket", "queue-pair", "target-session"]),
+    names: z.array(z.string()),
+  }),
+  /** A task that waits and is not to be disturbed (state D), with its kernel stack: collected where something hangs. */
+  z.strictObject({
+    t,
+    kind: z.literal("blocked-task"),
+    node,
+    pid: count,
+    comm: z.string(),
+    frames: z.array(z.string()),
+  }),
+  /**
+   * What stopped the cell before its end. `unanswered` and `unrecovered`: that it waited for an operation, or a session, in
+   * vain; `failed`: that an operation failed that it needed.
+   */
+  z.strictObject({
+    t,
+    kind: z.literal("stopped"),
+    code: z.string(),
+    blame: z.enum(BLAMES),
+    message: z.string(),
+    unanswered: z.boolean().optional(),
+    failed: z.boolean().optional(),
+    unrecovered: z.boolean().optional(),
+  }),
   /** Anything else worth a line in the report. */
   z.strictObject({ t, kind: z.literal("note"), text: z.string() }),
 ]);
 export type HistoryEvent = z.infer<typeof eventSchema>;
 export type EventOf<K extends HistoryEvent["kind"]> = Extract<HistoryEvent, { kind: K }>;
 
-/** A whole history. `line(event)` of the file is the event's index in `events` plus 2 (the header is line 1). */
+/** An operation's event: it goes into the history's table of operations. */
+export type OperationEvent = EventOf<"invoke"> | EventOf<"ok"> | EventOf<"fail">;
+/** Any other event. */
+export type PlainEvent = Exclude<HistoryEvent, OperationEvent>;
+
+/** A line of the file that says nothing which can be believed. */
+export interface Damage {
+  readonly line: number;
+  /** What was expected, and what is there. */
+  readonly problem: string;
+}
+
+/** A history as it was read: operations in a table, all other events in the order of the file. */
 export interface History {
   readonly header: Header;
-  readonly events: readonly HistoryEvent[];
+  /** Every event but invoke, ok and fail. */
+  readonly events: readonly PlainEvent[];
+  /** The line of the file on which `events[i]` stands; the header is line 1. */
+  readonly lines: readonly number[];
+  readonly operations: OperationTable;
+  /** Empty for a file that is whole. Who judges by what is missing must not judge a history that has any. */
+  readonly damage: readonly Damage[];
+  /** Whether the file ends without its last line: the rig died, or the file was cut. */
+  readonly truncated: boolean;
 }
 
 /** An event before the writer has put the time on it. */

@@ -1,31 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { RigError } from "../core/errors.ts";
-import type { History, HistoryEvent } from "./event.ts";
-import { allHealedNs, endNs, eventsOf, faultsOf, operationsOf, phaseOf, seconds } from "./view.ts";
+import { historyOf as historyOfEvents } from "./collect.ts";
+import type { HistoryEvent } from "./event.ts";
+import { HEADER } from "./testdata/histories.ts";
+import { allHealedNs, endedNs, endNs, eventsOf, faultsOf, heldUpNs, phaseOf, seconds } from "./view.ts";
 
-const historyOf = (...events: HistoryEvent[]): History => ({
-  header: {
-    kind: "header",
-    version: 1,
-    run: "r",
-    scenario: "s",
-    kernel: "k",
-    seed: 1,
-    startedAt: "2024-01-01T00:00:00Z",
-    monotonicStartNs: "0",
-  },
-  events,
-});
-const invoke = (t: number, op: number): HistoryEvent => ({
-  t,
-  kind: "invoke",
-  op,
-  action: "write",
-  via: "initiator",
-  sector: 8,
-  sectors: 8,
-  label: "generation 1",
-});
+const historyOf = (...events: HistoryEvent[]) => historyOfEvents(HEADER, events);
 const fault = (t: number, name: string, action: "inject" | "heal", edge: "begin" | "end"): HistoryEvent => ({
   t,
   kind: "fault",
@@ -33,45 +12,6 @@ const fault = (t: number, name: string, action: "inject" | "heal", edge: "begin"
   action,
   edge,
   on: "path a",
-});
-
-describe("operations", () => {
-  test("are joined from their events, with their lines", () => {
-    const history = historyOf(
-      { t: 0, kind: "note", text: "hello" },
-      invoke(1, 1),
-      invoke(2, 2),
-      invoke(3, 3),
-      { t: 4, kind: "ok", op: 2 },
-      { t: 5, kind: "fail", op: 1, error: "I/O error" },
-    );
-    const operations = operationsOf(history);
-    expect([...operations.keys()]).toEqual([1, 2, 3]);
-    expect(operations.get(1)).toMatchObject({
-      state: "fail",
-      invokeLine: 3,
-      doneLine: 7,
-      doneNs: 5,
-      error: "I/O error",
-    });
-    expect(operations.get(2)).toMatchObject({
-      state: "ok",
-      invokeNs: 2,
-      doneNs: 4,
-      doneLine: 6,
-      label: "generation 1",
-    });
-    expect(operations.get(3)).toMatchObject({ state: "unanswered", doneNs: Number.POSITIVE_INFINITY, fua: false });
-  });
-
-  test.each<[string, HistoryEvent[]]>([
-    ["a number used twice", [invoke(1, 1), invoke(2, 1)]],
-    ["an answer to nothing", [{ t: 1, kind: "ok", op: 1 }]],
-    ["a second answer", [invoke(1, 1), { t: 2, kind: "ok", op: 1 }, { t: 3, kind: "fail", op: 1, error: "x" }]],
-    ["an answer before the question", [invoke(5, 1), { t: 2, kind: "ok", op: 1 }]],
-  ])("%s is a contradiction", (_name, events) => {
-    expect(() => operationsOf(historyOf(...events))).toThrow(RigError);
-  });
 });
 
 describe("faults", () => {
@@ -107,4 +47,50 @@ test("phases, the end, and events of a kind", () => {
   expect(endNs(history)).toBe(9);
   expect(eventsOf(history, "phase").map(({ line }) => line)).toEqual([2, 3, 4]);
   expect(seconds(12_345_678_901)).toBe("12.346 s");
+});
+
+test("events of a kind come with their lines, operations between them or not", () => {
+  const history = historyOf(
+    { t: 1, kind: "note", text: "one" },
+    { t: 2, kind: "invoke", op: 1, action: "flush", via: "initiator", sector: 0, sectors: 0 },
+    { t: 3, kind: "ok", op: 1 },
+    { t: 4, kind: "note", text: "two" },
+  );
+  expect(eventsOf(history, "note")).toEqual([
+    { event: { t: 1, kind: "note", text: "one" }, line: 2 },
+    { event: { t: 4, kind: "note", text: "two" }, line: 5 },
+  ]);
+});
+
+test("the end is the last event, invocation or answer", () => {
+  const note: HistoryEvent = { t: 5, kind: "note", text: "x" };
+  const invoke: HistoryEvent = {
+    t: 7,
+    kind: "invoke",
+    op: 1,
+    action: "flush",
+    via: "initiator",
+    sector: 0,
+    sectors: 0,
+  };
+  expect(endNs(historyOf())).toBe(0);
+  expect(endNs(historyOf(note))).toBe(5);
+  expect(endNs(historyOf(note, invoke))).toBe(7);
+  expect(endNs(historyOf(note, invoke, { t: 9, kind: "ok", op: 1 }))).toBe(9);
+});
+
+test("nodes that ended before the device was opened do not count", () => {
+  const off = (t: number, node: "initiator" | "target"): HistoryEvent => ({ t, kind: "node", node, state: "off" });
+  const open: HistoryEvent = { t: 5, kind: "phase", name: "open", edge: "begin" };
+  const history = historyOf(off(1, "target"), open, off(6, "target"), off(7, "initiator"));
+  expect(endedNs(history)).toEqual([6, 7]);
+  expect(endedNs(history, "initiator")).toEqual([7]);
+});
+
+test("instruments hold up by the most that each was set to, together", () => {
+  const set = (t: number, name: string, ms: number): HistoryEvent => ({ t, kind: "instrument", name, ms });
+  const history = historyOf(set(1, "x", 5), set(2, "y", 1), set(3, "x", 2), set(9, "y", 50));
+  expect(heldUpNs(history, 0)).toBe(0);
+  expect(heldUpNs(history, 3)).toBe(6e6);
+  expect(heldUpNs(history, 9)).toBe(55e6);
 });

@@ -1,36 +1,6 @@
-/**
- * Ways to look at a history that more than one oracle needs: operations joined from their events, faults from theirs,
- * and where on disk each event stands. Nothing here judges.
- *
- * An operation that was neither acknowledged nor failed is *unanswered*: it ends at infinity, because its effect may
- * come at any time.
- */
-import { RigError } from "../core/errors.ts";
-import type { EventOf, Extent, History, HistoryEvent } from "./event.ts";
-
-export type Completion = "ok" | "fail" | "unanswered";
-
-/** One operation from invocation to answer. Times are nanoseconds since the history's start, lines count from 1. */
-export interface Operation {
-  readonly op: number;
-  readonly action: "write" | "read" | "flush";
-  readonly via: "initiator" | "backing";
-  readonly sector: number;
-  readonly sectors: number;
-  readonly fua: boolean;
-  readonly label: string | undefined;
-  readonly invokeNs: number;
-  readonly invokeLine: number;
-  readonly state: Completion;
-  /** When it was answered; Infinity where it was not. */
-  readonly doneNs: number;
-  readonly doneLine: number | undefined;
-  readonly error: string | undefined;
-  readonly content: readonly Extent[] | undefined;
-}
-
-/** The line of history.ndjson on which the event with this index stands: the header is line 1. */
-export const lineOf = (index: number): number => index + 2;
+/** Ways to look at a history that more than one oracle needs: events of a kind, faults from theirs. Nothing here judges. */
+import type { EventOf, History, HistoryEvent, PlainEvent } from "./event.ts";
+import { STATE } from "./operations.ts";
 
 /** An event and its line. */
 export interface Located<E extends HistoryEvent = HistoryEvent> {
@@ -39,59 +9,12 @@ export interface Located<E extends HistoryEvent = HistoryEvent> {
 }
 
 /** All events of one kind, in the file's order. */
-export const eventsOf = <K extends HistoryEvent["kind"]>(history: History, kind: K): Located<EventOf<K>>[] => {
+export const eventsOf = <K extends PlainEvent["kind"]>(history: History, kind: K): Located<EventOf<K>>[] => {
   const found: Located<EventOf<K>>[] = [];
   history.events.forEach((event, index) => {
-    if (event.kind === kind) found.push({ event: event as EventOf<K>, line: lineOf(index) });
+    if (event.kind === kind) found.push({ event: event as EventOf<K>, line: history.lines[index] ?? 0 });
   });
   return found;
-};
-
-const contradiction = (line: number, what: string): RigError =>
-  new RigError("RIG_BAD_RESULTS", `Expected a history without contradictions; line ${line} ${what}.`);
-
-const invoked = (event: EventOf<"invoke">, line: number): Operation => ({
-  op: event.op,
-  action: event.action,
-  via: event.via,
-  sector: event.sector,
-  sectors: event.sectors,
-  fua: event.fua ?? false,
-  label: event.label,
-  invokeNs: event.t,
-  invokeLine: line,
-  state: "unanswered",
-  doneNs: Number.POSITIVE_INFINITY,
-  doneLine: undefined,
-  error: undefined,
-  content: undefined,
-});
-
-const answered = (before: Operation, event: EventOf<"ok"> | EventOf<"fail">, line: number): Operation => {
-  if (before.state !== "unanswered") throw contradiction(line, `answers operation ${event.op} a second time`);
-  if (event.t < before.invokeNs) throw contradiction(line, `answers operation ${event.op} before its invocation`);
-  const done = { ...before, state: event.kind, doneNs: event.t, doneLine: line };
-  return event.kind === "ok" ? { ...done, content: event.content } : { ...done, error: event.error };
-};
-
-/**
- * The operations of a history by number, in the order of their invocations.
- * @throws RigError RIG_BAD_RESULTS where a number is used twice, or an answer has no invocation or is not the only one.
- */
-export const operationsOf = (history: History): ReadonlyMap<number, Operation> => {
-  const operations = new Map<number, Operation>();
-  history.events.forEach((event, index) => {
-    const line = lineOf(index);
-    if (event.kind === "invoke") {
-      if (operations.has(event.op)) throw contradiction(line, `invokes operation ${event.op} a second time`);
-      operations.set(event.op, invoked(event, line));
-    } else if (event.kind === "ok" || event.kind === "fail") {
-      const before = operations.get(event.op);
-      if (before === undefined) throw contradiction(line, `answers operation ${event.op}, which was never invoked`);
-      operations.set(event.op, answered(before, event, line));
-    }
-  });
-  return operations;
 };
 
 /** One fault from injection to healing. A moment that never came is undefined. */
@@ -164,8 +87,15 @@ export const heldUpNs = (history: History, ns: number): number => {
 };
 
 /** The latest moment of the history, in nanoseconds since its start. */
-export const endNs = (history: History): number =>
-  history.events.reduce((latest, event) => Math.max(latest, event.t), 0);
+export const endNs = (history: History): number => {
+  const { operations } = history;
+  let latest = history.events.reduce((last, event) => Math.max(last, event.t), 0);
+  for (let row = 0; row < operations.count; row++) {
+    const done = operations.state[row] === STATE.unanswered ? operations.invokeNs[row] : operations.doneNs[row];
+    if (done !== undefined && done > latest) latest = done;
+  }
+  return latest;
+};
 
 /** A time or a span in words: seconds with three decimals, such as "12.345 s". */
 export const seconds = (ns: number): string => `${(ns / 1e9).toFixed(3)} s`;

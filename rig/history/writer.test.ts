@@ -1,10 +1,14 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { monotonicNs } from "../core/clock.ts";
+import { CONSOLE_CHARS, ITEM_CHARS, ITEMS, TEXT_CHARS } from "./encode.ts";
 import { readHistory } from "./reader.ts";
-import { CONSOLE_CHARS, historyOn, openHistory } from "./writer.ts";
+import { historyOn, openHistory } from "./writer.ts";
 
 const about = { run: "run-1", scenario: "writes/six", kernel: "6.1", seed: 3 };
 let directory = "";
@@ -25,17 +29,30 @@ describe("a history on disk", () => {
       writer.record({ kind: "invoke", op, action: "write", via: "initiator", sector: op * 8, sectors: 8 });
       if (op % 100 === 0) await new Promise(setImmediate);
     }
-    writer.record({ kind: "ok", op: 1, content: [{ is: "write", at: 8, n: 8, op: 1, i: 0 }] });
-    expect(writer.lines).toBe(1002);
+    writer.record({ kind: "invoke", op: 1001, action: "read", via: "initiator", sector: 8, sectors: 8 });
+    writer.record({ kind: "ok", op: 1001, content: [{ is: "write", at: 8, n: 8, op: 1, i: 0 }] });
     await writer.close();
     const history = await readHistory(file);
-    expect(history.header).toMatchObject({ ...about, kind: "header", version: 1 });
+    expect(history.header).toMatchObject({ ...about, kind: "header", version: 2 });
     expect(history.header.monotonicStartNs).toBe(writer.startNs.toString());
-    expect(history.truncated).toBe(false);
-    expect(history.events.slice(0, 1000).map(event => (event.kind === "invoke" ? event.op : -1))).toEqual(
-      Array.from({ length: 1000 }, (_, i) => i + 1),
-    );
-    expect(history.events[1000]).toMatchObject({ kind: "ok", content: [{ is: "write", at: 8, n: 8, op: 1, i: 0 }] });
+    expect(history).toMatchObject({ truncated: false, damage: [] });
+    expect([...history.operations].map(({ op, sector }) => sector / op)).toEqual([
+      ...Array<number>(1000).fill(8),
+      8 / 1001,
+    ]);
+    expect(history.operations.get(1001)?.content).toEqual([{ is: "write", at: 8, n: 8, op: 1, i: 0 }]);
+  });
+
+  test("ends with the number and the sum of all lines before", async () => {
+    const writer = await openHistory(file, about);
+    writer.record({ kind: "note", text: "\u00e9" });
+    writer.record({ kind: "invoke", op: 1, action: "flush", via: "initiator", sector: 0, sectors: 0 });
+    expect(writer.lines).toBe(4);
+    await writer.close();
+    const text = await readFile(file, "utf8");
+    const at = text.lastIndexOf("\n", text.length - 2) + 1;
+    const sha256 = createHash("sha256").update(text.slice(0, at)).digest("hex");
+    expect(text.slice(at)).toBe(`{"kind":"end","lines":4,"sha256":"${sha256}"}\n`);
   });
 
   test("has its own clock, and takes a moment that was noted earlier", async () => {
@@ -57,13 +74,22 @@ describe("a history on disk", () => {
     writer.record({ kind: "console", node: "initiator", line: '\u001b[31mBUG:\u001b[0m x\r\n{"kind":"ok"}' });
     writer.record({ kind: "console", node: "initiator", line: "x".repeat(1e6) });
     writer.record({ kind: "note", text: "y".repeat(1e6) });
+    const many = Array.from({ length: ITEMS + 1 }, () => `a\u0007${"z".repeat(1e4)}`);
+    writer.record({ kind: "blocked-task", node: "initiator", pid: 1, comm: "x\n", frames: many });
+    const invoke = { kind: "invoke", action: "write", via: "initiator", sector: 0, sectors: 1 } as const;
+    writer.record({ ...invoke, op: 1, label: `b\n${"l".repeat(1e5)}` });
     writer.record({ kind: "fail", op: 1, error: "I/O\u0000 error\u2028" });
     await writer.close();
-    const { events } = await readHistory(file);
+    const { events, operations, damage } = await readHistory(file);
+    expect(damage).toEqual([]);
     expect(events[0]).toMatchObject({ line: 'BUG: x{"kind":"ok"}' });
     expect(events[1]?.kind === "console" && events[1].line.length).toBe(CONSOLE_CHARS);
-    expect(events[2]?.kind === "note" && events[2].text.length).toBe(4000);
-    expect(events[3]).toMatchObject({ error: "I/O error" });
+    expect(events[2]?.kind === "note" && events[2].text.length).toBe(TEXT_CHARS);
+    expect(events[3]).toMatchObject({ comm: "x" });
+    const frames = events[3]?.kind === "blocked-task" ? events[3].frames : [];
+    expect(frames).toHaveLength(ITEMS);
+    for (const frame of frames) expect(frame).toMatch(new RegExp(`^az{${ITEM_CHARS - 2}}\u2026$`));
+    expect(operations.get(1)).toMatchObject({ error: "I/O error", label: `b${"l".repeat(TEXT_CHARS - 2)}\u2026` });
   });
 
   test("what is recorded after the end is dropped, and closing twice is fine", async () => {
@@ -86,4 +112,20 @@ test("a full disk is told at the end, with the machine to blame", async () => {
   const writer = historyOn(await open("/dev/full", "a"), "/dev/full", about, monotonicNs());
   writer.record({ kind: "note", text: "lost" });
   await expect(writer.close()).rejects.toMatchObject({ code: "RIG_NO_SPACE", blame: "environment" });
+});
+
+// A machine that is too busy may hold the child up for longer than it may take to write.
+test("a rig that is killed loses no more than the last 100 ms", async () => {
+  const program = join(import.meta.dirname, "testdata/write-until-killed.ts");
+  const child = spawn(process.execPath, [program, file], { stdio: ["ignore", "pipe", "inherit"] });
+  let told = "";
+  child.stdout.setEncoding("utf8").on("data", text => {
+    told += String(text);
+  });
+  const [, signal] = (await once(child, "close")) as [unknown, string];
+  expect([signal, told]).toEqual(["SIGKILL", "10 of 14\n"]);
+  const { operations, damage, truncated } = await readHistory(file);
+  expect({ damage, truncated }).toEqual({ damage: [], truncated: true });
+  expect(operations.count).toBeGreaterThanOrEqual(10);
+  expect(operations.get(10)?.state).toBe("ok");
 });

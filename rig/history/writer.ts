@@ -1,24 +1,18 @@
 /**
  * Puts a history on disk while it happens. Events are stamped and queued at once, in the order they are recorded, and
  * written in batches behind the recorder's back, so that observing an operation costs no disk access. The file grows
- * with every batch: should the rig itself die, all but the last few events are there.
- *
- * Text in an event may come from the machine under test and is made one bounded printable line here, once, for every
- * reader that follows.
+ * with every batch: should the rig itself be killed, all but the last tenth of a second is there, and what is missing shows
+ * in that the last line is, which has the sum of all others.
  */
+import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { monotonicNs, sleep, wallClock } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
-import { cleanLine } from "../core/untrusted.ts";
-import type { Header, HistoryEvent, HistorySink, Unstamped } from "./event.ts";
+import { Encoder, endLine } from "./encode.ts";
+import { type Header, HISTORY_VERSION, type HistorySink, type Unstamped } from "./event.ts";
 
 /** Events that come within this time are written together. */
 const BATCH_MS = 20;
-/** The longest console line that is kept, in characters. */
-export const CONSOLE_CHARS = 1000;
-/** The longest other text that is kept, in characters. */
-export const TEXT_CHARS = 4000;
-
 /** What the header says about the cell. */
 export type HistoryAbout = Pick<Header, "run" | "scenario" | "kernel" | "seed">;
 
@@ -26,7 +20,7 @@ export interface HistoryWriter extends HistorySink, AsyncDisposable {
   readonly file: string;
   /** The moment that is zero in this history, hrtime in ns. */
   readonly startNs: bigint;
-  /** Lines queued so far, the header included. */
+  /** Lines so far, the header included. */
   readonly lines: number;
   /**
    * Writes what is queued and closes the file; safe to call twice. What is recorded later is dropped.
@@ -45,22 +39,13 @@ const writeError = (file: string, cause: unknown): RigError => {
     : new RigError("RIG_BAD_RESULTS", `Could not write ${file}: ${String(cause)}`, { cause });
 };
 
-/** The event with its time, and every text in it clean and bounded. */
-const stamped = (event: Unstamped, t: number): HistoryEvent => {
-  const max = event.kind === "console" ? CONSOLE_CHARS : TEXT_CHARS;
-  const clean = Object.entries(event).map(([key, value]) => [
-    key,
-    typeof value === "string" ? cleanLine(value, max) : (value as unknown),
-  ]);
-  return { t, ...(Object.fromEntries(clean) as Unstamped) };
-};
-
 class FileHistory implements HistoryWriter {
   readonly file: string;
   readonly startNs: bigint;
-  lines = 0;
   readonly #handle: FileHandle;
-  #queue: string[] = [];
+  readonly #encoder = new Encoder();
+  readonly #sum = createHash("sha256");
+  #queue = "";
   #writing: Promise<void> | undefined;
   #failure: RigError | undefined;
   #closing: Promise<void> | undefined;
@@ -72,31 +57,45 @@ class FileHistory implements HistoryWriter {
     this.startNs = startNs;
   }
 
-  record(event: Unstamped, at: bigint = monotonicNs()): void {
-    const t = Math.max(0, Number(at - this.startNs));
-    this.push(stamped(event, t));
+  get lines(): number {
+    return this.#encoder.lines;
   }
 
-  push(line: Header | HistoryEvent): void {
+  record(event: Unstamped, at: bigint = monotonicNs()): void {
     if (this.#closing !== undefined || this.#failure !== undefined) return;
-    this.#queue.push(JSON.stringify(line));
-    this.lines++;
+    this.#push(this.#encoder.encode(event, Math.max(0, Number(at - this.startNs))));
+  }
+
+  begin(header: Header): void {
+    this.#push(this.#encoder.header(header));
+  }
+
+  #push(text: string): void {
+    this.#queue += text;
     this.#writing ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     try {
-      while (this.#queue.length > 0) {
+      while (this.#queue !== "") {
         await sleep(BATCH_MS, this.#hurry.signal).catch(() => undefined);
-        const batch = this.#queue;
-        this.#queue = [];
-        await this.#handle.appendFile(`${batch.join("\n")}\n`);
+        await this.#write();
       }
     } catch (error) {
       this.#failure = writeError(this.file, error);
+      this.#queue = "";
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  async #write(): Promise<void> {
+    const batch = Buffer.from(this.#queue);
+    this.#queue = "";
+    // Damage to this batch shall not cost the next.
+    this.#encoder.endSection();
+    this.#sum.update(batch);
+    await this.#handle.appendFile(batch);
   }
 
   close(): Promise<void> {
@@ -107,6 +106,12 @@ class FileHistory implements HistoryWriter {
   async #finish(): Promise<void> {
     this.#hurry.abort();
     await this.#writing;
+    try {
+      if (this.#failure === undefined)
+        await this.#handle.appendFile(endLine({ lines: this.lines, sha256: this.#sum.digest("hex") }));
+    } catch (error) {
+      this.#failure = writeError(this.file, error);
+    }
     try {
       await this.#handle.close();
     } catch (error) {
@@ -123,9 +128,9 @@ class FileHistory implements HistoryWriter {
 /** Starts a history on an open file. `file` is its name for messages. */
 export const historyOn = (handle: FileHandle, file: string, about: HistoryAbout, startNs: bigint): HistoryWriter => {
   const history = new FileHistory(file, handle, startNs);
-  history.push({
+  history.begin({
     kind: "header",
-    version: 1,
+    version: HISTORY_VERSION,
     run: about.run,
     scenario: about.scenario,
     kernel: about.kernel,

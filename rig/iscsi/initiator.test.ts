@@ -7,14 +7,16 @@ import { expectedSysfs, sessionSchema, timingSchema } from "./parameters.ts";
 
 const timing = timingSchema.parse({});
 const parameters = sessionSchema.parse({});
+const LUNS = { luns: 1, cache: "none" } as const;
 
 const block = (sid: number, address: string, disk: string, more: Readonly<Record<string, string>> = {}): string =>
   `--\n${Object.entries({
     sid: String(sid),
-    disk,
-    dev: `8:${(sid - 1) * 16}`,
-    sectors: "131072",
-    queue_depth: "32",
+    "disk.0": disk,
+    "dev.0": `8:${(sid - 1) * 16}`,
+    "sectors.0": "131072",
+    "queue_depth.0": "32",
+    "write_cache.0": "write through",
     state: "LOGGED_IN",
     ...expectedSysfs(timing, parameters, "tcp"),
     persistent_address: address,
@@ -29,10 +31,21 @@ const BOTH = block(1, "10.2.0.2", "sda") + block(2, "10.1.0.2", "sdb");
 describe("sessions as the kernel has them", () => {
   test("are told apart by the address they lead to, path a first", () => {
     expect(parseSessions(BOTH)).toMatchObject([
-      { path: "a", sid: "2", disk: "sdb", dev: "8:16", sectors: 131_072 },
-      { path: "b", sid: "1", disk: "sda", dev: "8:0", sectors: 131_072 },
+      { path: "a", sid: "2", disks: [{ lun: 0, name: "sdb", dev: "8:16", sectors: 131_072 }] },
+      { path: "b", sid: "1", disks: [{ lun: 0, name: "sda", dev: "8:0", sectors: 131_072 }] },
     ]);
     expect(parseSessions(BOTH)[0]?.values["recovery_tmo"]).toBe("120");
+  });
+
+  test("have a disk for each LUN, in the order of the LUNs", () => {
+    const more = { "disk.10": "sdd", "dev.10": "8:48", "sectors.10": "8", "disk.1": "sdc", "disk.x": "sdx" };
+    const [session] = parseSessions(block(1, "10.1.0.2", "sda", more));
+    expect(session?.disks.map(({ lun, name, sectors }) => [lun, name, sectors])).toEqual([
+      [0, "sda", 131_072],
+      [1, "sdc", Number.NaN],
+      [10, "sdd", 8],
+    ]);
+    expect(parseSessions("--\nsid=1\npersistent_address=10.1.0.2\n")[0]?.disks).toEqual([]);
   });
 
   test("none is none, whatever was printed before", () => {
@@ -68,20 +81,42 @@ describe("logging in", () => {
       seen = argv;
       return BOTH;
     });
-    expect((await login(node, timing, parameters, "tcp")).map(({ path }) => path)).toEqual(["a", "b"]);
+    expect((await login(node, timing, parameters, "tcp", LUNS)).map(({ path }) => path)).toEqual(["a", "b"]);
     expect(seen.at(-1)).toBe("2");
   });
 
   test("fails where a path has no session", async () => {
     const node = nodeThat(() => block(1, "10.1.0.2", "sda"));
-    await expect(login(node, timing, parameters, "tcp")).rejects.toThrow(
+    await expect(login(node, timing, parameters, "tcp", LUNS)).rejects.toThrow(
       "Expected a session over path b; there is none.",
     );
   });
 
+  test("waits for every LUN's disk on every path, and fails where a session has not got it", async () => {
+    let seen: readonly string[] = [];
+    const node = nodeThat(argv => {
+      seen = argv;
+      return BOTH;
+    });
+    await expect(login(node, timing, parameters, "tcp", { luns: 2, cache: "none" })).rejects.toThrow(
+      "The session over path a did not take the scenario's parameters: queue_depth.1: expected 32, seen nothing.",
+    );
+    expect(seen.at(-1)).toBe("4");
+  });
+
+  test("with a volatile cache fails where the disk does not tell of one", async () => {
+    const volatile = { luns: 1, cache: "volatile" } as const;
+    const node = nodeThat(() => BOTH);
+    await expect(login(node, timing, parameters, "tcp", volatile)).rejects.toThrow(
+      "write_cache.0: expected write back, seen write through",
+    );
+    const told = nodeThat(() => BOTH.replaceAll("write through", "write back"));
+    expect(await login(told, timing, parameters, "tcp", volatile)).toHaveLength(2);
+  });
+
   test("fails where something else was negotiated", async () => {
     const node = nodeThat(() => block(1, "10.1.0.2", "sda", { first_burst_len: "8192" }) + block(2, "10.2.0.2", "sdb"));
-    await expect(login(node, timing, parameters, "tcp")).rejects.toThrow(
+    await expect(login(node, timing, parameters, "tcp", LUNS)).rejects.toThrow(
       "The session over path a did not take the scenario's parameters: first_burst_len: expected 262144, seen 8192.",
     );
   });
@@ -91,11 +126,11 @@ describe("logging in", () => {
       nodeThat(() => {
         throw new RigError(code, "iscsiadm: No records found");
       });
-    await expect(login(failing("RIG_LAB_EXEC"), timing, parameters, "tcp")).rejects.toMatchObject({
+    await expect(login(failing("RIG_LAB_EXEC"), timing, parameters, "tcp", LUNS)).rejects.toMatchObject({
       code: "RIG_ISCSI_SETUP",
       message: "The initiator could not log in. iscsiadm: No records found",
     });
-    await expect(login(failing("RIG_DEADLINE"), timing, parameters, "tcp")).rejects.toMatchObject({
+    await expect(login(failing("RIG_DEADLINE"), timing, parameters, "tcp", LUNS)).rejects.toMatchObject({
       code: "RIG_DEADLINE",
     });
   });
@@ -150,7 +185,7 @@ describe("over iser", () => {
 
   test("a session that went by TCP after all is found", async () => {
     const node = nodeThat(() => BOTH);
-    await expect(login(node, timing, parameters, "iser")).rejects.toThrow(
+    await expect(login(node, timing, parameters, "iser", LUNS)).rejects.toThrow(
       "proc_name: expected iscsi_iser, seen iscsi_tcp",
     );
   });

@@ -6,6 +6,7 @@ import { RigError } from "../core/errors.ts";
 import { PATH_NAMES, type PathName } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
 import { guestAddress, neighbours, pathOfAddress } from "../lab/qemu-argv.ts";
+import type { Luns } from "./backstore.ts";
 import { expectedSysfs, iscsidConf, type SessionParameters, type Timing } from "./parameters.ts";
 import { INITIATOR_IQN, PORTAL_PORT, parsePairs, requireSame, TARGET_IQN } from "./target.ts";
 import { RDMA_LINKS, rdmaLinks, requireRdma, type Transport } from "./transport.ts";
@@ -28,16 +29,16 @@ for portal in "$@"; do iscsiadm -m node -o new -T $target -p $portal -I $interfa
 wait
 `;
 
-/** $1 how many sessions there must be. Waits until each session has its disk, and prints what sysfs says of every session. */
+/** $1 how many disks there must be. Waits until every session has its own, and prints what sysfs says of every session. */
 const LOGIN = `
-portals=$1
+wanted=$1
 iscsiadm -m node -L all > /run/rig/login.log 2>&1 || { cat /run/rig/login.log >&2; exit 1; }
 # Only the shell's own commands from here on: without hardware virtualisation a fork costs as much as all of this.
 show() { if read -r value < "$2"; then echo "$1=$value"; fi; }
 try=0
 while :; do
   set -- /sys/class/iscsi_session/session*/device/target*/*/block/sd*
-  [ $# -ge $portals ] && [ -e "$1" ] && break
+  [ $# -ge $wanted ] && [ -e "$1" ] && break
   try=$((try + 1))
   [ $try -le 200 ] || { echo "not every session's disk appeared: $*" >&2; exit 1; }
   sleep 0.05
@@ -45,13 +46,17 @@ done
 for session in /sys/class/iscsi_session/session*; do
   sid=\${session##*/session}
   connection=/sys/class/iscsi_connection/connection$sid:0
-  for disk in $session/device/target*/*/block/sd*; do :; done
   echo "--"
   echo "sid=$sid"
-  echo "disk=\${disk##*/}"
-  show dev $disk/dev
-  show sectors $disk/size
-  show queue_depth $disk/device/queue_depth
+  for disk in $session/device/target*/*/block/sd*; do
+    lun=\${disk%/block/*}
+    lun=\${lun##*:}
+    echo "disk.$lun=\${disk##*/}"
+    show dev.$lun $disk/dev
+    show sectors.$lun $disk/size
+    show queue_depth.$lun $disk/device/queue_depth
+    show write_cache.$lun $disk/queue/write_cache
+  done
   for host in $session/device/../scsi_host/host*; do show proc_name $host/proc_name; done
   for name in state recovery_tmo first_burst_len max_burst_len immediate_data initial_r2t max_outstanding_r2t erl fast_abort abort_tmo; do
     show $name $session/$name
@@ -72,15 +77,22 @@ export const INITIATOR_SCRIPTS: readonly string[] = [
   ...Object.values(INTERFACES),
 ];
 
+/** One LUN as a session shows it. */
+export interface SessionDisk {
+  readonly lun: number;
+  /** sda, sdb ... */
+  readonly name: string;
+  /** major:minor */
+  readonly dev: string;
+  readonly sectors: number;
+}
+
 /** One session as the kernel has it after login. */
 export interface Session {
   readonly path: PathName;
   readonly sid: string;
-  /** sda, sdb ... */
-  readonly disk: string;
-  /** major:minor */
-  readonly dev: string;
-  readonly sectors: number;
+  /** In the order of their LUNs. */
+  readonly disks: readonly SessionDisk[];
   /** Everything read back, by its name in sysfs. */
   readonly values: Readonly<Record<string, string>>;
 }
@@ -103,6 +115,15 @@ export const prepareInitiator = async (
   requireRdma("initiator", parsePairs(stdout));
 };
 
+const disksOf = (values: Readonly<Record<string, string>>): readonly SessionDisk[] =>
+  Object.entries(values)
+    .flatMap(([key, name]) => {
+      const lun = /^disk\.(\d{1,3})$/.exec(key)?.[1];
+      if (lun === undefined) return [];
+      return [{ lun: Number(lun), name, dev: values[`dev.${lun}`] ?? "", sectors: Number(values[`sectors.${lun}`]) }];
+    })
+    .toSorted((a, b) => a.lun - b.lun);
+
 export const parseSessions = (text: string): readonly Session[] =>
   text
     .split("--\n")
@@ -115,14 +136,7 @@ export const parseSessions = (text: string): readonly Session[] =>
           "RIG_ISCSI_SETUP",
           `A session has the address ${JSON.stringify(values["persistent_address"] ?? "")}, which is on no path of the lab.`,
         );
-      return {
-        path,
-        sid: values["sid"] ?? "",
-        disk: values["disk"] ?? "",
-        dev: values["dev"] ?? "",
-        sectors: Number(values["sectors"]),
-        values,
-      };
+      return { path, sid: values["sid"] ?? "", disks: disksOf(values), values };
     })
     .toSorted((a, b) => a.path.localeCompare(b.path));
 
@@ -132,11 +146,12 @@ export const login = async (
   timing: Timing,
   parameters: SessionParameters,
   transport: Transport,
+  { luns, cache }: Pick<Luns, "luns" | "cache">,
   signal?: AbortSignal,
 ): Promise<readonly Session[]> => {
   let text: string;
   try {
-    text = (await script(node, LOGIN, [String(PATH_NAMES.length)], { signal, timeoutMs: 40_000 })).stdout;
+    text = (await script(node, LOGIN, [String(PATH_NAMES.length * luns)], { signal, timeoutMs: 40_000 })).stdout;
   } catch (error) {
     if (!(error instanceof RigError) || error.code !== "RIG_LAB_EXEC") throw error;
     throw new RigError("RIG_ISCSI_SETUP", `The initiator could not log in. ${error.message}`, { cause: error });
@@ -146,11 +161,12 @@ export const login = async (
     const session = sessions.find(candidate => candidate.path === path);
     if (session === undefined)
       throw new RigError("RIG_ISCSI_SETUP", `Expected a session over path ${path}; there is none.`);
-    requireSame(
-      `The session over path ${path}`,
-      { ...expectedSysfs(timing, parameters, transport), queue_depth: String(parameters.queueDepth) },
-      session.values,
-    );
+    const expected: Record<string, string> = { ...expectedSysfs(timing, parameters, transport) };
+    for (let lun = 0; lun < luns; lun++) {
+      expected[`queue_depth.${lun}`] = String(parameters.queueDepth);
+      if (cache === "volatile") expected[`write_cache.${lun}`] = "write back";
+    }
+    requireSame(`The session over path ${path}`, expected, session.values);
   }
   return sessions;
 };

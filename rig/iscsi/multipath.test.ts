@@ -1,20 +1,23 @@
 import { describe, expect, test } from "vitest";
-import type { Session } from "./initiator.ts";
-import { multipathTable, parseMultipathStatus } from "./multipath.ts";
+import type { Node } from "../lab/node.ts";
+import { multipathName, multipathTable, parseMultipathStatus, reinstatePath } from "./multipath.ts";
 
-const session = (path: "a" | "b", dev: string): Session => ({
-  path,
-  sid: "1",
-  disk: "sda",
-  dev,
-  sectors: 131_072,
-  values: {},
-});
-const BOTH = [session("a", "8:16"), session("b", "8:0")];
+const BOTH = [
+  { dev: "8:16", sectors: 131_072 },
+  { dev: "8:0", sectors: 131_072 },
+];
 const TABLE = "0 131072 multipath 1 queue_if_no_path 0 2 1 round-robin 0 1 1 8:16 1000 round-robin 0 1 1 8:0 1000";
 
 test("the table: one group a path, in their order, queueing when none is left", () => {
   expect(multipathTable(BOTH)).toBe(TABLE);
+});
+
+test("each LUN has a device of its own, and a path is given back to its own", async () => {
+  expect([0, 1, 3].map(multipathName)).toEqual(["mp", "mp1", "mp3"]);
+  const ran: string[] = [];
+  const ssh = { execOk: (argv: readonly string[]) => Promise.resolve(void ran.push(argv.join(" "))) };
+  await reinstatePath({ ssh } as unknown as Node, { lun: 2, dev: "8:32" });
+  expect(ran).toEqual(["dmsetup message mp2 0 reinstate_path 8:32"]);
 });
 
 describe("a status line", () => {

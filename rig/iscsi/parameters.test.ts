@@ -34,6 +34,12 @@ describe("how long an operation may wait", () => {
     expect(ms).toBe(40_001);
     expect(why).toContain("2 s replacement timeout");
   });
+
+  test("leaves the timers as they are on a slow accelerator, and stretches what is to spare", () => {
+    const { ms, why } = answerWithinMs(timing({ replacementTimeout: 2 }), 1, 2.5);
+    expect(ms).toBe(55_000);
+    expect(why).toContain("10 s to spare times 2.5, by which this machine's accelerator was measured to be slower");
+  });
 });
 
 test("a logout may take the time to notice a dead connection, its own timer, and ten seconds", () => {

@@ -50,16 +50,25 @@ const noticeS = ({ noopInterval, noopTimeout, abortTimeout }: Timing): number =>
 /** Linux's SCSI command timer for disks, in seconds: after it the error handler takes over (sd.c, SD_TIMEOUT). */
 const SCSI_TIMEOUT_S = 30;
 
+/** What is given beyond the timers, to a machine that runs a guest as fast as usual. */
+const SPARE_S = 10;
+
+/** The longest time for which a dead connection may go unnoticed. */
+export const noticeMs = (timing: Timing): number => noticeS(timing) * 1000;
+
 /**
  * How long an operation may wait while at least one path works: until the dead connection is noticed, plus the time that
- * its session is given to come back, never less than the SCSI timer, and ten seconds to spare. `scale` stretches it on slow machines.
+ * its session is given to come back, never less than the SCSI timer, and ten seconds to spare. Timers take as long on any
+ * machine, what comes between them does not: the accelerator's measured `factor` stretches the spare time, `scale` all of it.
  */
-export const answerWithinMs = (timing: Timing, scale: number): { ms: number; why: string } => {
+export const answerWithinMs = (timing: Timing, scale: number, factor = 1): { ms: number; why: string } => {
   const notice = noticeS(timing);
-  const give = Math.max(notice + timing.replacementTimeout, SCSI_TIMEOUT_S) + 10;
+  const timers = Math.max(notice + timing.replacementTimeout, SCSI_TIMEOUT_S);
+  const slow = factor === 1 ? "" : ` times ${factor}, by which this machine's accelerator was measured to be slower`;
+  const stretched = scale === 1 ? "" : `, all of it times ${scale}`;
   return {
-    ms: Math.ceil(give * 1000 * scale),
-    why: `${notice} s to notice a dead connection, ${timing.replacementTimeout} s replacement timeout, ${SCSI_TIMEOUT_S} s SCSI timer, 10 s to spare`,
+    ms: Math.ceil((timers + SPARE_S * factor) * 1000 * scale),
+    why: `${notice} s to notice a dead connection, ${timing.replacementTimeout} s replacement timeout, ${SCSI_TIMEOUT_S} s SCSI timer, ${SPARE_S} s to spare${slow}${stretched}`,
   };
 };
 

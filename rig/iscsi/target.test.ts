@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ExecResult } from "../core/exec.ts";
 import type { Node } from "../lab/node.ts";
 import type { RemoteOptions } from "../lab/ssh.ts";
+import type { Luns } from "./backstore.ts";
 import { sessionSchema, timingSchema } from "./parameters.ts";
 import { parsePairs, requireSame, startTarget } from "./target.ts";
 
@@ -28,6 +29,8 @@ describe("what was read back", () => {
   });
 });
 
+const LUNS: Luns = { luns: 1, cache: "none", discard: false, mapper: false };
+
 /** A node whose scripts are answered here. */
 const nodeThat = (answer: (argv: readonly string[], input: string) => string): Node =>
   ({
@@ -47,7 +50,10 @@ describe("starting the target", () => {
       seen = argv;
       return [...argv.filter(argument => argument.includes("=")), "nopin_timeout=0"].join("\n");
     });
-    expect(await startTarget(node, timing, session, "tcp")).toMatchObject({ InitialR2T: "Yes", nopin_timeout: "0" });
+    expect(await startTarget(node, timing, session, "tcp", LUNS)).toMatchObject({
+      InitialR2T: "Yes",
+      nopin_timeout: "0",
+    });
     expect(seen).toContain("10.1.0.2:3260 10.2.0.2:3260");
     expect(seen).toContain("MaxRecvDataSegmentLength=8192");
   });
@@ -59,8 +65,8 @@ describe("starting the target", () => {
         seen = argv;
         return [...argv.filter(argument => argument.includes("=")), "nopin_timeout=0"].join("\n");
       });
-      await startTarget(node, timing, session, transport);
-      return seen[seen.indexOf("ImmediateData=Yes") - 1];
+      await startTarget(node, timing, session, transport, LUNS);
+      return seen[seen.indexOf("ImmediateData=Yes") - 2];
     };
     expect(await links("tcp")).toBe("");
     expect(await links("iser")).toBe("ib_isert rxe_a:eth1 rxe_b:eth2");
@@ -68,15 +74,31 @@ describe("starting the target", () => {
 
   test("on a kernel without what iser needs is the machine's lack", async () => {
     const node = nodeThat(() => "missing=rdma_rxe\n");
-    await expect(startTarget(node, timing, session, "iser")).rejects.toMatchObject({
+    await expect(startTarget(node, timing, session, "iser", LUNS)).rejects.toMatchObject({
       code: "RIG_ISCSI_SETUP",
       blame: "environment",
       message: expect.stringContaining("needs rdma_rxe (CONFIG_RDMA_RXE) in the kernel of the target") as string,
     });
   });
 
+  test("hands over the backstores, and fails where a cache is not what was asked for", async () => {
+    let seen: readonly string[] = [];
+    const node = (cache: string) =>
+      nodeThat(argv => {
+        seen = argv;
+        const echoed = argv.filter(argument => argument.includes("="));
+        return [...echoed, "nopin_timeout=0", "write_cache_0=1", `write_cache_1=${cache}`].join("\n");
+      });
+    const volatile: Luns = { ...LUNS, luns: 2, cache: "volatile" };
+    await startTarget(node("1"), timing, session, "tcp", volatile);
+    expect(seen).toContain("fileio_0 no no /dev/vdc /dev/vdd");
+    await expect(startTarget(node("0"), timing, session, "tcp", volatile)).rejects.toThrow(
+      "write_cache_1: expected 1, seen 0",
+    );
+  });
+
   test("fails where LIO took something else", async () => {
     const node = nodeThat(() => "ImmediateData=Yes\nInitialR2T=No\n");
-    await expect(startTarget(node, timing, session, "tcp")).rejects.toMatchObject({ code: "RIG_ISCSI_SETUP" });
+    await expect(startTarget(node, timing, session, "tcp", LUNS)).rejects.toMatchObject({ code: "RIG_ISCSI_SETUP" });
   });
 });

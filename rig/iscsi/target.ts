@@ -1,11 +1,12 @@
 /**
- * The LIO target, set up by writing to configfs directly (Documentation/target): one LUN on a disk whose image the rig can
- * read on the host, two portals, one ACL. targetcli would do the same a hundred times slower.
+ * The LIO target, set up by writing to configfs directly (Documentation/target): its LUNs, two portals, one ACL. targetcli would
+ * do the same a hundred times slower.
  */
 import { RigError } from "../core/errors.ts";
 import { PATH_NAMES } from "../core/names.ts";
 import { type Node, script } from "../lab/node.ts";
 import { guestAddress, neighbours } from "../lab/qemu-argv.ts";
+import { BACKSTORES, backstoreArguments, expectedBackstores, type Luns, requireBackstores } from "./backstore.ts";
 import type { SessionParameters, Timing } from "./parameters.ts";
 import { RDMA_LINKS, rdmaLinks, requireRdma, type Transport } from "./transport.ts";
 
@@ -14,27 +15,24 @@ export const INITIATOR_IQN = "iqn.2026-01.org.iscsi-rig:initiator";
 export const PORTAL_PORT = 3260;
 
 /**
- * $1 target, $2 initiator, $3 portals, $4 NOP-In timer, $5 hardware addresses for `ip`, $6 RDMA links, then NAME=VALUE of TPG
- * parameters.
+ * $1 target, $2 initiator, $3 portals, $4 NOP-In timer, $5 hardware addresses for `ip`, $6 RDMA links, $7 what `backstores` is
+ * called with, then NAME=VALUE of TPG parameters.
  */
-const SETUP = `${RDMA_LINKS}
+const SETUP = `${RDMA_LINKS}${BACKSTORES}
 C=/sys/kernel/config/target
-target=$1 initiator=$2 portals=$3 nopin=$4 links=$6
+target=$1 initiator=$2 portals=$3 nopin=$4 links=$6 stores=$7
 printf %s "$5" | ip -batch - &
-shift 6
+shift 7
 rdma_links $links
-# The first backstore makes the target look for every kind of backend; the one that is wanted is loaded already.
-read -r modprobe < /proc/sys/kernel/modprobe
-echo > /proc/sys/kernel/modprobe
-mkdir -p $C/core/iblock_0/lun0 $C/iscsi
-echo udev_path=/dev/vdc > $C/core/iblock_0/lun0/control
-echo rig-lun-0 > $C/core/iblock_0/lun0/wwn/vpd_unit_serial
-echo 1 > $C/core/iblock_0/lun0/enable
-echo $modprobe > /proc/sys/kernel/modprobe
-T=$C/iscsi/$target/tpgt_1
-mkdir $C/iscsi/$target
-mkdir $T $T/lun/lun_0
-ln -s $C/core/iblock_0/lun0 $T/lun/lun_0/disk
+backstores $stores
+T=$C/iscsi/$target/tpgt_1 A=$C/iscsi/$target/tpgt_1/acls/$initiator
+mkdir -p $C/iscsi/$target $T $A
+for store in $hba/lun*; do
+  lun=lun_\${store##*/lun}
+  mkdir $T/lun/$lun $A/$lun
+  ln -s $store $T/lun/$lun/disk
+  ln -s $T/lun/$lun $A/$lun/disk
+done
 for portal in $portals; do
   mkdir $T/np/$portal
   # Beside the TCP socket, which stays, LIO listens at the same port of the RDMA device.
@@ -42,9 +40,6 @@ for portal in $portals; do
 done
 echo 0 > $T/attrib/authentication
 for pair in "$@"; do echo \${pair#*=} > $T/param/\${pair%%=*}; done
-A=$T/acls/$initiator
-mkdir $A $A/lun_0
-ln -s $T/lun/lun_0 $A/lun_0/disk
 echo $nopin > $A/attrib/nopin_timeout
 echo 1 > $T/enable
 for name in ImmediateData InitialR2T FirstBurstLength MaxBurstLength MaxRecvDataSegmentLength; do
@@ -91,6 +86,7 @@ export const startTarget = async (
   timing: Timing,
   session: SessionParameters,
   transport: Transport,
+  luns: Luns,
   signal?: AbortSignal,
 ): Promise<Record<string, string>> => {
   const parameters = {
@@ -103,9 +99,12 @@ export const startTarget = async (
   const portals = PATH_NAMES.map(path => `${guestAddress("target", path)}:${PORTAL_PORT}`).join(" ");
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${value}`);
   const args = [TARGET_IQN, INITIATOR_IQN, portals, String(timing.targetNopinTimeout), neighbours("initiator")];
-  const result = await script(node, SETUP, [...args, rdmaLinks("target", transport), ...pairs], { signal });
+  const made = [rdmaLinks("target", transport), backstoreArguments(luns).join(" ")];
+  const result = await script(node, SETUP, [...args, ...made, ...pairs], { signal });
   const seen = parsePairs(result.stdout);
+  requireBackstores(seen);
   requireRdma("target", seen);
-  requireSame("The target", { ...parameters, nopin_timeout: String(timing.targetNopinTimeout) }, seen);
+  const nopin = { nopin_timeout: String(timing.targetNopinTimeout) };
+  requireSame("The target", { ...parameters, ...nopin, ...expectedBackstores(luns) }, seen);
   return seen;
 };

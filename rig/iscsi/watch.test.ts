@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { NODE_NAMES, type NodeName } from "../core/names.ts";
 import { eventSchema, type Unstamped } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
-import { MULTIPATH_NAME } from "./multipath.ts";
 import { Watch } from "./watch.ts";
 
 /** What a node's agent was asked, and how its guest says a line. */
@@ -11,7 +10,7 @@ interface Watched {
   say: (line: string) => void;
 }
 
-const setUp = (fails: { watch?: Error; unwatch?: Error } = {}) => {
+const setUp = (fails: { watch?: Error; unwatch?: Error } = {}, maps?: string[]) => {
   const events: Unstamped[] = [];
   const watched: Record<NodeName, Watched> = {
     target: { asked: [], say: () => undefined },
@@ -19,8 +18,8 @@ const setUp = (fails: { watch?: Error; unwatch?: Error } = {}) => {
   };
   const nodes = NODE_NAMES.map(name => {
     const agent = {
-      watch: (intervalMs: number, dmName: string, onLine: (line: string) => void, signal?: AbortSignal) => {
-        watched[name].asked.push(`watch ${dmName} ${intervalMs > 0} ${signal === undefined}`);
+      watch: (intervalMs: number, dmNames: readonly string[], onLine: (line: string) => void, signal?: AbortSignal) => {
+        watched[name].asked.push(`watch ${dmNames.join(" ")} ${intervalMs > 0} ${signal === undefined}`);
         watched[name].say = onLine;
         return fails.watch === undefined ? Promise.resolve() : Promise.reject(fails.watch);
       },
@@ -34,9 +33,11 @@ const setUp = (fails: { watch?: Error; unwatch?: Error } = {}) => {
   const devices = new Map([
     ["8:0", "a"],
     ["8:16", "b"],
+    ["8:32", "a"],
+    ["8:48", "b"],
   ] as const);
   const sink = { record: (event: Unstamped) => void events.push(event) };
-  return { watch: new Watch(sink, devices), events, nodes, watched };
+  return { watch: new Watch(sink, devices, maps), events, nodes, watched };
 };
 
 describe("recovery", () => {
@@ -171,6 +172,28 @@ describe("the state of", () => {
     ]);
   });
 
+  test("multipath of several LUNs is told by path and map, and a path is failed if it is for one of them", () => {
+    const { watch, events } = setUp({}, ["mp", "mp1"]);
+    const line = (name: string, [a, b]: readonly string[], devices: readonly string[]) =>
+      `dm ${name} 2 0 1 0 2 1 A 0 1 2 ${devices[0]} ${a} 0 0 1 E 0 1 2 ${devices[1]} ${b} 0 0 1`;
+    const say = (name: string, states: readonly string[]) =>
+      watch.take("initiator", line(name, states, name === "mp" ? ["8:0", "8:16"] : ["8:32", "8:48"]));
+    for (const name of ["mp", "mp1"]) say(name, ["A", "A"]);
+    expect(Object.fromEntries(watch.state.multipath)).toEqual({ a: "active", b: "active" });
+    say("mp1", ["F", "A"]);
+    say("mp", ["A", "F"]);
+    expect(Object.fromEntries(watch.state.multipath)).toEqual({ a: "failed", b: "failed" });
+    say("mp1", ["A", "A"]);
+    say("mp2", ["F", "F"]);
+    expect(Object.fromEntries(watch.state.multipath)).toEqual({ a: "active", b: "failed" });
+    expect(events.slice(4)).toEqual([
+      { kind: "multipath", path: "a", state: "failed", device: "mp1" },
+      { kind: "multipath", path: "b", state: "failed", device: "mp" },
+      { kind: "multipath", path: "a", state: "active", device: "mp1" },
+    ]);
+    for (const event of events) expect(eventSchema.safeParse({ t: 0, ...event }).success).toBe(true);
+  });
+
   test("iscsid is how many processes the initiator has", () => {
     const { watch } = setUp();
     watch.take("initiator", "daemon iscsid 2");
@@ -292,14 +315,13 @@ describe("starting", () => {
     watched.target.say("socket 10.2.0.2:3260 10.2.0.3:4 ESTABLISHED 0 0 0");
     expect([watch.state.iscsid, watch.state.sockets.size]).toEqual([1, 1]);
     await watch[Symbol.asyncDispose]();
-    for (const { asked } of Object.values(watched))
-      expect(asked).toEqual([`watch ${MULTIPATH_NAME} true true`, "unwatch"]);
+    for (const { asked } of Object.values(watched)) expect(asked).toEqual(["watch mp true true", "unwatch"]);
   });
 
   test("hands the caller's signal to the agents", async () => {
     const { watch, nodes, watched } = setUp();
     await watch.start(nodes, new AbortController().signal);
-    expect(watched.target.asked).toEqual([`watch ${MULTIPATH_NAME} true false`]);
+    expect(watched.target.asked).toEqual(["watch mp true false"]);
   });
 
   test("fails where an agent cannot look, and every agent that was asked is told to stop", async () => {

@@ -8,7 +8,7 @@ import { type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
 import type { Node } from "../lab/node.ts";
 import { pathOfAddress } from "../lab/qemu-argv.ts";
-import { MULTIPATH_NAME, parseMultipathStatus } from "./multipath.ts";
+import { MultipathStates, multipathName, type PathState } from "./multipath.ts";
 import { followQueuePair, type QueuePairState } from "./queue-pair.ts";
 import { pathOfRdmaDevice } from "./transport.ts";
 
@@ -39,8 +39,8 @@ export interface WatchState {
   readonly sessions: ReadonlyMap<string, SessionState>;
   readonly sockets: ReadonlyMap<string, SocketState>;
   readonly queuePairs: ReadonlyMap<string, QueuePairState>;
-  /** By path. */
-  readonly multipath: ReadonlyMap<PathName, "active" | "failed">;
+  /** By path; where several LUNs are mapped, failed if it is for one of them. */
+  readonly multipath: ReadonlyMap<PathName, PathState>;
   /** Processes called iscsid on the initiator. */
   readonly iscsid: number;
 }
@@ -54,18 +54,19 @@ export class Watch implements AsyncDisposable {
   readonly #sessions = new Map<string, SessionState>();
   readonly #sockets = new Map<string, SocketState>();
   readonly #queuePairs = new Map<string, QueuePairState>();
-  readonly #multipath = new Map<PathName, "active" | "failed">();
-  readonly #devices: ReadonlyMap<string, PathName>;
+  readonly #multipath: MultipathStates;
+  readonly #maps: readonly string[];
   readonly #sink: HistorySink;
   readonly #changes = new EventEmitter();
   readonly #nodes: Node[] = [];
   #iscsid = 0;
   #loginsBefore: ReadonlyMap<string, number> = new Map();
 
-  /** `devices` tells which path a disk (`major:minor`) belongs to. */
-  constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>) {
+  /** `devices` tells which path a disk (`major:minor`) belongs to, `maps` which device-mapper devices join them. */
+  constructor(sink: HistorySink, devices: ReadonlyMap<string, PathName>, maps = [multipathName(0)]) {
     this.#sink = sink;
-    this.#devices = devices;
+    this.#maps = maps;
+    this.#multipath = new MultipathStates(maps, devices);
     this.#changes.setMaxListeners(0);
   }
 
@@ -74,7 +75,7 @@ export class Watch implements AsyncDisposable {
     await Promise.all(
       nodes.map(async node => {
         this.#nodes.push(node);
-        await node.agent.watch(INTERVAL_MS, MULTIPATH_NAME, line => this.take(node.name, line), signal);
+        await node.agent.watch(INTERVAL_MS, this.#maps, line => this.take(node.name, line), signal);
       }),
     );
   }
@@ -84,7 +85,7 @@ export class Watch implements AsyncDisposable {
       sessions: this.#sessions,
       sockets: this.#sockets,
       queuePairs: this.#queuePairs,
-      multipath: this.#multipath,
+      multipath: this.#multipath.byPath,
       iscsid: this.#iscsid,
     };
   }
@@ -142,8 +143,11 @@ export class Watch implements AsyncDisposable {
     if (kind === "session") this.#session(rest, at);
     else if (kind === "socket") this.#socket(node, rest, at);
     else if (kind === "qp") this.#queuePair(node, rest, at);
-    else if (kind === "dm") this.#mapper(rest.join(" "), at);
-    else if (kind === "daemon" && node === "initiator") this.#daemon(rest, at);
+    else if (kind === "dm") {
+      const [map = "", ...status] = rest;
+      for (const change of this.#multipath.take(map, status.join(" ")))
+        this.#sink.record({ kind: "multipath", ...change }, at);
+    } else if (kind === "daemon" && node === "initiator") this.#daemon(rest, at);
     else if (kind === "syslog") {
       const [program = "", ...words] = rest;
       this.#sink.record({ kind: "syslog", node, program, line: words.join(" ") }, at);
@@ -237,14 +241,5 @@ export class Watch implements AsyncDisposable {
     // Packets are counted with every command; the history is told of what lasts.
     if (known?.state === state && known.peer === next.peer) return;
     this.#sink.record({ kind: "queue-pair", ...ends, peer: next.peer, state }, at);
-  }
-
-  #mapper(status: string, at: bigint): void {
-    for (const [dev, state] of parseMultipathStatus(status)) {
-      const path = this.#devices.get(dev);
-      if (path === undefined || this.#multipath.get(path) === state) continue;
-      this.#multipath.set(path, state);
-      this.#sink.record({ kind: "multipath", path, state }, at);
-    }
   }
 }

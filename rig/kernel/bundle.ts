@@ -26,8 +26,8 @@ const RECIPE = "boot-bundle 7";
 
 const KIND = "boot-bundle";
 
-/** The first process of a guest, and the one that the rig talks to. */
-const GUEST_PROGRAMS = ["init", "agent"];
+/** The first process of a guest, the one that the rig talks to, and the one that serves devices. */
+const GUEST_PROGRAMS = ["init", "agent", "nbd"];
 
 const factsSchema = z.strictObject({
   /** As `uname -r` prints it. */

@@ -15,6 +15,8 @@ vi.mock("node:fs", async importOriginal => {
 const IMAGE = { key: "k1", tag: "iscsi-rig/node:k1" };
 /** What QEMU's isa-debug-exit makes of the value that the boot sector writes. */
 const ANSWERED = 0x2a * 2 + 1;
+/** What the work printed, in microseconds. */
+const TIMES = "85 700000\n85 640000\n85 900000\n";
 
 interface Asked {
   readonly Cmd: readonly string[];
@@ -35,15 +37,22 @@ const dockerThat = (probe: () => Promise<{ status: number; said?: string }>) => 
     const isVersion = options.Cmd.includes("--version");
     if (!isVersion) {
       const [dir = ""] = (options.HostConfig.Binds[0] ?? "").split(":");
-      const sector = await readFile(path.join(dir, "boot.img"));
-      expect(sector).toHaveLength(512);
-      expect(sector.toString("hex", 510)).toBe("55aa");
+      for (const name of ["boot.img", "work.img"]) {
+        const sector = await readFile(path.join(dir, name));
+        expect(sector).toHaveLength(512);
+        expect(sector.toString("hex", 510)).toBe("55aa");
+      }
     }
+    const isWork = options.Cmd.includes("sh");
     let said = "QEMU emulator version 7.2.19 (Debian)\n";
     return {
       start: () => Promise.resolve(),
       wait: async () => {
         if (isVersion) return { StatusCode: 0 };
+        if (isWork) {
+          said = TIMES;
+          return { StatusCode: 0 };
+        }
         const answer = await probe();
         said = answer.said ?? "";
         return { StatusCode: answer.status };
@@ -73,9 +82,10 @@ describe("the accelerator", () => {
       accelerator: "kvm",
       why: "/dev/kvm runs a guest",
       qemu: "7.2.19",
+      factor: 1.3,
     });
-    await chooseAccelerator(docker, IMAGE);
-    expect([asked.length, removed()]).toEqual([2, 2]);
+    expect(await chooseAccelerator(docker, IMAGE)).toMatchObject({ factor: 1.3 });
+    expect([asked.length, removed()]).toEqual([3, 3]);
     expect(asked[1]?.HostConfig).toMatchObject({ CapDrop: ["ALL"], Devices: [{ PathOnHost: "/dev/kvm" }] });
   });
 
@@ -83,19 +93,20 @@ describe("the accelerator", () => {
     const { docker, asked } = dockerThat(() => Promise.resolve({ status: ANSWERED }));
     await chooseAccelerator(docker, IMAGE);
     await chooseAccelerator(docker, { ...IMAGE, key: "k2" });
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(6);
     const file = path.join(process.env["XDG_CACHE_HOME"] ?? "", "iscsi-rig/accelerator.json");
     expect(existsSync(file)).toBe(true);
     await writeFile(file, "{");
     await chooseAccelerator(docker, { ...IMAGE, key: "k2" });
-    expect(asked).toHaveLength(6);
+    expect(asked).toHaveLength(9);
   });
 
   test("is TCG where there is no /dev/kvm, without a probe", async () => {
     kvm.there = false;
     const { docker, asked } = dockerThat(() => Promise.reject(new Error("no probe")));
     expect(await chooseAccelerator(docker, IMAGE)).toMatchObject({ accelerator: "tcg", why: "there is no /dev/kvm" });
-    expect(asked).toHaveLength(1);
+    expect(asked).toHaveLength(2);
+    expect(asked[1]?.HostConfig.Devices).toEqual([]);
   });
 
   test("is TCG where /dev/kvm is there and does not run a guest, with QEMU's own words", async () => {
@@ -105,7 +116,7 @@ describe("the accelerator", () => {
     expect(accelerator).toBe("tcg");
     expect(why).toContain("status 1");
     expect(why).toContain("Permission denied");
-    expect(removed()).toBe(2);
+    expect(removed()).toBe(3);
   });
 
   test("is TCG where the probe cannot run", async () => {
@@ -114,7 +125,7 @@ describe("the accelerator", () => {
       accelerator: "tcg",
       why: "/dev/kvm is there but its guest did not answer: the daemon went away",
     });
-    expect(removed()).toBe(2);
+    expect(removed()).toBe(3);
   });
 
   test("can be forced to TCG, which is not kept", async () => {

@@ -12,6 +12,7 @@ import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { cacheDir, labsDir } from "../core/paths.ts";
 import type { NodeImage } from "../image/node-image.ts";
+import { ANSWERED, bootSector, factorOf, timedArgv, WORK } from "./accelerator-speed.ts";
 import { demuxLog } from "./docker-log.ts";
 import { LABEL, thisOwner } from "./labels.ts";
 import type { Accelerator } from "./qemu-argv.ts";
@@ -21,39 +22,32 @@ export interface AcceleratorChoice {
   /** In words, for the results. */
   readonly why: string;
   readonly qemu: string;
+  /** How much slower than usual it runs a guest, measured; 1 at the least. */
+  readonly factor: number;
 }
 
-/** mov al,0x2a; out 0xf4,al; hlt; jmp $-1. QEMU's isa-debug-exit ends with status 2 * value + 1. */
-const BOOT_SECTOR = Buffer.alloc(512);
-BOOT_SECTOR.set([0xb0, 0x2a, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd]);
-BOOT_SECTOR.set([0x55, 0xaa], 510);
-const EXPECTED_STATUS = 0x2a * 2 + 1;
 const LIMIT_MS = 8000;
+/** For the work that tells how fast it is, three times. */
+const WORK_LIMIT_MS = 30_000;
 
 const storedSchema = z.strictObject({
   key: z.string(),
   accelerator: z.enum(["kvm", "tcg"]),
   why: z.string(),
   qemu: z.string(),
+  factor: z.number().min(1),
 });
 
-const probeArgv = [
+const CPUS: Readonly<Record<Accelerator, string>> = { kvm: "host", tcg: "max" };
+
+/** The file is on a read-only mount, and QEMU's IDE disk wants to write: what it writes goes to a temporary file. */
+const guestArgv = (accelerator: Accelerator, image: string): readonly string[] => [
   "qemu-system-x86_64",
-  "-accel",
-  "kvm",
-  "-cpu",
-  "host",
-  "-m",
-  "16",
-  "-nodefaults",
-  "-display",
-  "none",
-  "-no-reboot",
-  "-device",
-  "isa-debug-exit,iobase=0xf4,iosize=1",
-  "-drive",
-  "file=/probe/boot.img,format=raw,if=ide",
-]; // prettier-ignore
+  ...["-accel", accelerator, "-cpu", CPUS[accelerator], "-m", "16"],
+  ...["-nodefaults", "-display", "none", "-no-reboot"],
+  ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
+  ...["-drive", `file=/probe/${image},format=raw,if=ide,snapshot=on`],
+];
 
 const runOnce = async (
   docker: Docker,
@@ -61,6 +55,7 @@ const runOnce = async (
   argv: readonly string[],
   kvm: boolean,
   dir: string,
+  withinMs = LIMIT_MS,
 ): Promise<{ status: number; said: string }> => {
   const container = await docker.createContainer({
     Image: image.tag,
@@ -76,7 +71,7 @@ const runOnce = async (
   });
   try {
     await container.start();
-    using limit = deadline(LIMIT_MS, "the probe guest to answer");
+    using limit = deadline(withinMs, "the probe guest to answer");
     const ended = await orAbort(container.wait() as Promise<{ StatusCode: number }>, limit);
     const raw = await container.logs({ stdout: true, stderr: true, tail: 5 });
     return {
@@ -88,25 +83,40 @@ const runOnce = async (
   }
 };
 
+/** Whether KVM runs a guest, in words; `works` says it for the rig. */
+const tryKvm = async (docker: Docker, image: NodeImage, dir: string): Promise<{ works: boolean; why: string }> => {
+  if (!existsSync("/dev/kvm")) return { works: false, why: "there is no /dev/kvm" };
+  try {
+    const answer = await runOnce(docker, image, guestArgv("kvm", "boot.img"), true, dir);
+    if (answer.status === ANSWERED) return { works: true, why: "/dev/kvm runs a guest" };
+    const said = answer.said.split("\n")[0]?.slice(0, 160) ?? "";
+    return { works: false, why: `/dev/kvm is there but QEMU ended with status ${answer.status}: ${said}` };
+  } catch (error) {
+    return { works: false, why: `/dev/kvm is there but its guest did not answer: ${messageOf(error)}` };
+  }
+};
+
+/** A machine that does not do the work at all is found out by its first lab, not here. */
+const measure = async (docker: Docker, image: NodeImage, accelerator: Accelerator, dir: string): Promise<number> => {
+  const argv = timedArgv(guestArgv(accelerator, "work.img"));
+  try {
+    return factorOf((await runOnce(docker, image, argv, accelerator === "kvm", dir, WORK_LIMIT_MS)).said);
+  } catch {
+    return 1;
+  }
+};
+
 const probe = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoice> => {
   await mkdir(labsDir(), { recursive: true });
   const dir = await mkdtemp(path.join(labsDir(), "probe-"));
   try {
-    await writeFile(path.join(dir, "boot.img"), BOOT_SECTOR);
+    await writeFile(path.join(dir, "boot.img"), bootSector(1));
+    await writeFile(path.join(dir, "work.img"), bootSector(WORK));
     const version = await runOnce(docker, image, ["qemu-system-x86_64", "--version"], false, dir);
     const qemu = /version (\S+)/.exec(version.said)?.[1] ?? "unknown";
-    if (!existsSync("/dev/kvm")) return { accelerator: "tcg", why: "there is no /dev/kvm", qemu };
-    try {
-      const answer = await runOnce(docker, image, probeArgv, true, dir);
-      if (answer.status === EXPECTED_STATUS) return { accelerator: "kvm", why: "/dev/kvm runs a guest", qemu };
-      return {
-        accelerator: "tcg",
-        why: `/dev/kvm is there but QEMU ended with status ${answer.status}: ${answer.said.split("\n")[0]?.slice(0, 160) ?? ""}`,
-        qemu,
-      };
-    } catch (error) {
-      return { accelerator: "tcg", why: `/dev/kvm is there but its guest did not answer: ${messageOf(error)}`, qemu };
-    }
+    const { works, why } = await tryKvm(docker, image, dir);
+    const accelerator = works ? "kvm" : "tcg";
+    return { accelerator, why, qemu, factor: await measure(docker, image, accelerator, dir) };
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
@@ -115,11 +125,12 @@ const probe = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoic
 /** The accelerator to use, from the kept answer or by a probe. RIG_ACCEL=tcg forces TCG. */
 export const chooseAccelerator = async (docker: Docker, image: NodeImage): Promise<AcceleratorChoice> => {
   const file = path.join(cacheDir(), "accelerator.json");
-  const key = `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${image.key} ${String(existsSync("/dev/kvm"))} 2`;
+  const key = `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${image.key} ${String(existsSync("/dev/kvm"))} 3`;
   let choice: AcceleratorChoice | undefined;
   try {
     const stored = storedSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-    if (stored.key === key) choice = { accelerator: stored.accelerator, why: stored.why, qemu: stored.qemu };
+    const { key: of, ...kept } = stored;
+    if (of === key) choice = kept;
   } catch {
     // Not there, or not readable: probe again.
   }
@@ -130,6 +141,6 @@ export const chooseAccelerator = async (docker: Docker, image: NodeImage): Promi
     await rename(`${file}.${process.pid}`, file);
   }
   if (process.env["RIG_ACCEL"] === "tcg" && choice.accelerator === "kvm")
-    return { ...choice, accelerator: "tcg", why: "RIG_ACCEL=tcg" };
+    return { ...choice, accelerator: "tcg", why: "RIG_ACCEL=tcg", factor: 1 };
   return choice;
 };

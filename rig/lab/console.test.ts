@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { poll, sleep } from "../core/clock.ts";
+import { CONSOLE_FULL } from "../core/names.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
 import { Console } from "./console.ts";
 
@@ -70,6 +71,23 @@ describe("a console", () => {
     await console.waitFor(/^next$/, 5000, "next");
     expect(lines.map(line => line.length)).toEqual([1000, 4]);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test("takes five megabytes of noise, and of newlines tells nothing", async () => {
+    const { console, lines, guest } = await start();
+    const noise = Buffer.alloc(5_000_000, "\u001b[31m\u0000\u00ff\u001b]0;x");
+    await says(guest, noise, "\n".repeat(2_000_000), "the end\n");
+    await console.waitFor(/the end/, 20_000, "the end");
+    expect(lines.length).toBeLessThan(10);
+    expect(Math.max(...lines.map(line => line.length))).toBeLessThanOrEqual(1000);
+  });
+
+  test("tells 200000 lines, and that there were more", async () => {
+    const { console, lines, guest } = await start();
+    await says(guest, "x\n".repeat(200_100), "the end\n");
+    await console.waitFor(/the end/, 20_000, "the end");
+    expect(lines).toHaveLength(200_001);
+    expect(lines.at(-1)).toBe(CONSOLE_FULL);
   });
 
   test("can be disposed of twice", async () => {

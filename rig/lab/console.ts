@@ -6,12 +6,15 @@ import { EventEmitter, on, once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { deadline, monotonicNs } from "../core/clock.ts";
+import { CONSOLE_FULL } from "../core/names.ts";
 import { cleanLine } from "../core/untrusted.ts";
 
 export type OnConsoleLine = (line: string, at: bigint) => void;
 
 /** Characters of one line; a guest that never ends its line must not fill the rig's memory. */
 const MAX_LINE = 4096;
+/** Lines that are told; a guest that prints noise without end must not fill the history. A boot and a crash have some thousand. */
+const MAX_TOLD = 200_000;
 
 export class Console implements AsyncDisposable {
   readonly #server: Server;
@@ -22,6 +25,7 @@ export class Console implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #seen: string[] = [];
   #rest = "";
+  #told = 0;
 
   private constructor(server: Server, file: string, onLine: OnConsoleLine) {
     this.#server = server;
@@ -38,7 +42,7 @@ export class Console implements AsyncDisposable {
     });
   }
 
-  /** Listens at `socketPath`; lines go to the end of `file`, each with seconds since now, and to `onLine`. */
+  /** Listens at `socketPath`; lines go to the end of `file`, each with seconds since now, and to `onLine`, but for empty ones. */
   static async listen(socketPath: string, file: string, onLine: OnConsoleLine): Promise<Console> {
     const server = createServer();
     const console = new Console(server, file, onLine);
@@ -88,7 +92,8 @@ export class Console implements AsyncDisposable {
     this.#seen.push(line);
     if (this.#seen.length > 5000) this.#seen.splice(0, 1000);
     this.#file.write(`${(Number(at - this.#started) / 1e9).toFixed(3).padStart(9)} ${line}\n`);
-    this.#onLine(line, at);
+    // What is empty tells nobody anything.
+    if (line !== "" && this.#told <= MAX_TOLD) this.#onLine(this.#told++ < MAX_TOLD ? line : CONSOLE_FULL, at);
     this.#lines.emit("line", line);
   }
 }

@@ -242,6 +242,51 @@ describe("the agent", () => {
     );
   });
 
+  test("gives a file of any size, all of it or as much as is wanted", async () => {
+    const { agent, dir } = await start();
+    for (const size of [0, 1, 2, 3, 4095, 45_056, 45_057, 1_500_000]) {
+      const bytes = Buffer.from(Array.from({ length: size }, (_, index) => (index * 7 + (index >> 8)) & 255));
+      await writeFile(`${dir}/file`, bytes);
+      expect((await agent.take(`${dir}/file`, 2e6)).equals(bytes)).toBe(true);
+    }
+    expect(await agent.take(`${dir}/file`, 100_000)).toHaveLength(100_000);
+    expect((await agent.take("/proc/self/comm", 100)).toString()).toBe(`${AGENT}\n`);
+    await expect(agent.take(`${dir}/nothing`, 10)).rejects.toThrow("it says: open: No such file");
+    await expect(agent.take(dir, 10)).rejects.toThrow("it says: read: Is a directory");
+    expect(await agent.call("more", [])).toBe("");
+  });
+
+  test("writes to files that are there, and empties them", async () => {
+    const { agent, dir } = await start();
+    await writeFile(`${dir}/file`, "one\n");
+    await agent.put(`${dir}/file`, "two\n");
+    expect(await readFile(`${dir}/file`, "utf8")).toBe("one\ntwo\n");
+    await agent.put(`${dir}/file`, "");
+    expect(await readFile(`${dir}/file`, "utf8")).toBe("");
+    await expect(agent.put(`${dir}/other`, "x")).rejects.toThrow("it says: open: No such file");
+    await expect(agent.call("put", [`${dir}/file`, "0"])).rejects.toThrow("hexadecimal");
+  });
+
+  test("knows the monotonic clock", async () => {
+    const { agent } = await start();
+    const before = process.hrtime.bigint();
+    const now = await agent.now();
+    expect(now >= before && now <= process.hrtime.bigint()).toBe(true);
+  });
+
+  test("lists what is there of some paths", async () => {
+    const { agent, dir } = await start();
+    for (const name of ["session1", "session 2", "host3"]) await writeFile(path.join(dir, name), "");
+    const found = await agent.list([`${dir}/session*`, `${dir}/nothing*`, `${dir}/no/such/*`]);
+    expect(found.toSorted()).toEqual([`${dir}/session 2`, `${dir}/session1`]);
+    expect(await agent.list([`${dir}/nothing*`])).toEqual([]);
+    await mkdir(path.join(dir, "many"));
+    const long = "x".repeat(200);
+    for (let i = 0; i < 300; i++) await writeFile(path.join(dir, "many", `${long}${i}`), "");
+    await expect(agent.list([`${dir}/many/*`])).rejects.toThrow("there are too many");
+    expect(await agent.list([`${dir}/host*`])).toEqual([`${dir}/host3`]);
+  });
+
   test("starts programs, in sessions of their own, and says why one did not start", async () => {
     const { agent, child } = await start();
     const errors = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
@@ -296,7 +341,10 @@ describe("the agent", () => {
       ["6 remove /a%00b\n", "6 fail argument 1 cannot be read"],
       ["7 remove %4", ""],
       ["\n", "7 fail argument 1 cannot be read"],
-      ["8 watch 0 mp\n", "8 fail an interval in milliseconds and a device-mapper name were expected"],
+      ["8 watch 0 mp\n", "8 fail an interval in milliseconds and device-mapper names were expected"],
+      ["12 watch 5 mp,,mp1\n", "12 fail an interval in milliseconds and device-mapper names were expected"],
+      ["13 watch 5 1,2,3,4,5,6,7,8,9\n", "13 fail an interval in milliseconds and device-mapper names were expected"],
+      [`14 watch 5 ${"x".repeat(126)}\n`, "14 fail an interval in milliseconds and device-mapper names were expected"],
       [`9 remove /${"x".repeat(65_526)}\n`, "9 fail unlink: File name too long"],
       [`9 remove /${"x".repeat(65_527)}\n10 unwatch\n`, "0 fail the line is longer than 65536 bytes"],
       ["", "10 ok"],
@@ -359,6 +407,12 @@ const fakeSys = async () => {
       await mkdir(lun, { recursive: true });
       await writeFile(path.join(lun, "state"), "running\n");
     },
+    /** Another LUN of the same target, in this state. */
+    addLun: async (state: string) => {
+      const other = `${lun.slice(0, -1)}1`;
+      await mkdir(other);
+      await writeFile(path.join(other, "state"), state);
+    },
     bind: async () => {
       await mkdir(connection, { recursive: true });
       await writeFile(path.join(connection, "persistent_address"), "10.1.0.2\n");
@@ -381,7 +435,7 @@ describe("the watch", () => {
     const fake = await fakeSys();
     const { agent } = await start(fake.sys);
     const { lines, take, until } = lineBox();
-    await agent.watch(2, "mp", take);
+    await agent.watch(2, ["mp"], take);
     expect(lines).toContain("session 7 - LOGGED_IN -");
     await fake.bind();
     await until("session 7 10.1.0.2 LOGGED_IN -");
@@ -396,14 +450,32 @@ describe("the watch", () => {
     await until("session 7 10.1.0.2 GONE");
   });
 
+  test("tells of the LUN that does not run, of several", async () => {
+    const fake = await fakeSys();
+    const { agent } = await start(fake.sys);
+    const { take, until } = lineBox();
+    await fake.bind();
+    await fake.addDevice();
+    await fake.addLun("offline\n");
+    await agent.watch(2, ["mp", "mp1"], take);
+    await until("session 7 10.1.0.2 LOGGED_IN offline");
+    await fake.removeDevice();
+    await until("session 7 10.1.0.2 LOGGED_IN -");
+    // They come one after another.
+    await fake.addDevice();
+    await until("session 7 10.1.0.2 LOGGED_IN running");
+    await fake.addLun("blocked\n");
+    await until("session 7 10.1.0.2 LOGGED_IN blocked");
+  });
+
   test("tells of iscsid's start, and of its end at once, however long it is to the next look", async () => {
     const { agent } = await start();
     const { lines, take, until } = lineBox();
-    await agent.watch(2, "mp", take);
+    await agent.watch(2, ["mp"], take);
     const before = Number(/^daemon iscsid (\d+)$/.exec(await until(/^daemon /))?.[1]);
     const daemon = spawn(await sleeper("iscsid"), ["600"]);
     await until(`daemon iscsid ${before + 1}`);
-    await agent.watch(3_600_000, "mp", take);
+    await agent.watch(3_600_000, ["mp"], take);
     lines.length = 0;
     daemon.kill("SIGKILL");
     await until(`daemon iscsid ${before}`);
@@ -418,7 +490,7 @@ describe("the watch", () => {
         expect([exitCode, stderr]).toEqual([0, ""]);
       });
     await say("<28>Nov 22 20:12:42 iscsid: nobody watches yet");
-    await agent.watch(2, "mp", take);
+    await agent.watch(2, ["mp"], take);
     await say(
       "<30>Nov 22 20:12:42 dropbear[7]: Pubkey auth succeeded",
       "<28>Nov 22 20:12:42 iscsid: Connection1:0 to [target: t, portal: p,3260] is operational now",
@@ -446,7 +518,7 @@ describe("the watch", () => {
     const { lines, take, until } = lineBox();
     const daemon = spawn(await sleeper("iscsid"), ["600"]);
     await once(daemon, "spawn");
-    await agent.watch(3_600_000, "mp", take);
+    await agent.watch(3_600_000, ["mp"], take);
     const before = Number(/^daemon iscsid (\d+)$/.exec(await until(/^daemon /))?.[1]);
     lines.length = 0;
     child.kill("SIGSTOP");
@@ -484,7 +556,7 @@ describe("the watch", () => {
     const seen: (readonly string[])[] = [];
     for (let i = 0; i < 3; i++) {
       const { lines, take } = lineBox();
-      await agent.watch(3_600_000, "mp", take);
+      await agent.watch(3_600_000, ["mp"], take);
       seen.push(lines.filter(line => line.startsWith("session ")));
     }
     expect(seen).toEqual(Array.from({ length: 3 }, () => ["session 7 - LOGGED_IN -"]));
@@ -502,7 +574,7 @@ describe("the watch", () => {
     onTestFinished(() => void server.close());
     const { agent } = await start();
     const { take, until } = lineBox();
-    await agent.watch(2, "mp", take);
+    await agent.watch(2, ["mp"], take);
     const near = connect(3260, "127.0.0.1");
     const [far] = (await once(server, "connection")) as [Socket];
     const port = String(near.localPort);
@@ -520,7 +592,7 @@ describe("the watch", () => {
   test("says when it was given no CPU", async () => {
     const { agent, child } = await start();
     const late = Promise.withResolvers<string>();
-    await agent.watch(5, "mp", line => {
+    await agent.watch(5, ["mp"], line => {
       if (line.startsWith("late ")) late.resolve(line);
     });
     child.kill("SIGSTOP");
@@ -635,7 +707,7 @@ describe("the rig's end", () => {
     const waiting = [
       agent.call("sync", [], { signal: controller.signal }),
       agent.hello(60_000, controller.signal),
-      agent.watch(20, "mp", () => undefined, controller.signal),
+      agent.watch(20, ["mp"], () => undefined, controller.signal),
     ];
     controller.abort(new Error("the node died"));
     for (const wait of waiting) await expect(wait).rejects.toThrow("the node died");
@@ -656,7 +728,7 @@ describe("the rig's end", () => {
     const { agent, asked, say } = await startFake();
     const seen: string[] = [];
     for (const turn of ["one", "two"]) {
-      const watching = agent.watch(20, "mp x", line => void seen.push(`${turn}: ${line}`));
+      const watching = agent.watch(20, ["mp x"], line => void seen.push(`${turn}: ${line}`));
       const { id, words } = await asked();
       expect(words).toBe("watch 20 mp%20x");
       say(`! of another\n! ready\n${id} ok\n! daemon iscsid 2\n! ready\n! late 150\n! \u001b[1mx\n`);
@@ -672,7 +744,7 @@ describe("the rig's end", () => {
 
   test("tells everybody who waits when the connection ends, and everybody after", async () => {
     const { agent, guest, asked, say } = await startFake();
-    const watching = agent.watch(20, "mp", () => undefined);
+    const watching = agent.watch(20, ["mp"], () => undefined);
     say(`${(await asked()).id} ok\n`);
     const waiting: Promise<unknown>[] = [watching, agent.call("sync", []), agent.hello(60_000)];
     await asked();

@@ -30,6 +30,8 @@ interface Watching {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const HELLO_EVERY_MS = 50;
+/** Requests for a file's next bytes that are on their way together. */
+const TAKES = 8;
 const PROTOCOL = "1";
 /** Bytes of a line, either way. */
 const MAX_LINE = 65_536;
@@ -151,15 +153,23 @@ export class GuestAgent implements AsyncDisposable {
     return Buffer.from(await this.#ask("random", [String(bytes)], new RegExp(`^[0-9a-f]{${2 * bytes}}$`)), "hex");
   }
 
-  /** Starts the watch, or starts it again with nothing reported yet; resolves when the guest has looked once. */
-  async watch(intervalMs: number, dmName: string, onLine: (line: string) => void, signal?: AbortSignal): Promise<void> {
+  /**
+   * Starts the watch, or starts it again with nothing reported yet; resolves when the guest has looked once. `dmNames` are the
+   * device-mapper devices that it looks at, without commas in their names.
+   */
+  async watch(
+    intervalMs: number,
+    dmNames: readonly string[],
+    onLine: (line: string) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const watching: Watching = { onLine, ready: Promise.withResolvers() };
     watching.ready.promise.catch(() => undefined);
     this.#watching = undefined;
     using limit = deadline(DEFAULT_TIMEOUT_MS, `${this.#name}'s agent to look once`, signal);
     try {
       // The answer parts the lines of this watch from those of the one before.
-      await this.#call("watch", [String(intervalMs), dmName], { signal: limit }, () => {
+      await this.#call("watch", [String(intervalMs), dmNames.join(",")], { signal: limit }, () => {
         this.#watching = watching;
       });
       await orAbort(watching.ready.promise, limit);
@@ -172,6 +182,42 @@ export class GuestAgent implements AsyncDisposable {
   async unwatch(): Promise<void> {
     this.#watching = undefined;
     await this.call("unwatch", []);
+  }
+
+  /** The guest's monotonic clock, in nanoseconds. It stands still while the guest is saved. */
+  async now(): Promise<bigint> {
+    return BigInt(await this.#ask("time", [], /^\d{1,18}$/));
+  }
+
+  /** Writes to a file that is there, in one piece, as the kernel's own files want it; empties it if `text` is empty. */
+  async put(path: string, text: string, options: AgentCallOptions = {}): Promise<void> {
+    await this.call("put", [path, Buffer.from(text)], options);
+  }
+
+  /** A file's bytes to its end, `maxBytes` of them at most. Several requests are on their way together. */
+  async take(path: string, maxBytes: number, options: AgentCallOptions = {}): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    let asked = [this.call("take", [path], options)];
+    for (let ended = false; !ended; ) {
+      for (const answer of await Promise.all(asked)) {
+        const part = Buffer.from(answer, "base64");
+        if (part.length === 0 || bytes >= maxBytes) ended = true;
+        else parts.push(part);
+        bytes += part.length;
+      }
+      if (!ended) asked = Array.from({ length: TAKES }, () => this.call("more", [], options));
+    }
+    return Buffer.concat(parts).subarray(0, maxBytes);
+  }
+
+  /** The paths that are there of these patterns (glob(3)), in no order. */
+  async list(patterns: readonly string[], options: AgentCallOptions = {}): Promise<readonly string[]> {
+    const answer = await this.call("list", patterns, options);
+    return answer
+      .split(" ")
+      .filter(word => word !== "")
+      .map(word => cleanLine(decodeArgument(word), MAX_TEXT));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -8,23 +8,24 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { monotonicMs } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
-import { NODE_NAMES, type NodeName, PATH_NAMES } from "../core/names.ts";
+import { NODE_NAMES, type NodeName } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { together } from "../core/together.ts";
 import type { Bay, BayRoom } from "./bay.ts";
+import { Captures } from "./captures.ts";
 import { makeClientKey } from "./keys.ts";
 import { type RunningVm, startVm } from "./microvm.ts";
-import type { Node } from "./node.ts";
+import { type Node, privateMiB } from "./node.ts";
 import { NodeSsh } from "./node-ssh.ts";
-import { LAB_FILES, type MicroVm, SSH_PORT } from "./qemu-argv.ts";
+import { backingFile, type MicroVm, ONE_DEVICE, SSH_PORT } from "./qemu-argv.ts";
 import type { LabRequest, RestoreRequest, SavableRequest } from "./request.ts";
 import { loadState, microVm, SNAPSHOT_FILES } from "./snapshot.ts";
 
 export interface Lab extends AsyncDisposable {
   readonly bay: Bay;
   readonly nodes: Readonly<Record<NodeName, Node>>;
-  /** The disk image behind the target's LUN, on this machine. */
-  readonly backing: string;
+  /** The disk image behind each LUN of the target, on this machine. */
+  readonly backings: readonly string[];
   /** Aborts, with the reason, when a node ends that should be running. */
   readonly nodeLost: AbortSignal;
   /** Memory that both microVMs have to themselves: without what they share with others, a snapshot's foremost. */
@@ -59,11 +60,12 @@ const startNode = (
   node: NodeName,
   parts: LabParts,
   more: Pick<MicroVm, "memory" | "incoming">,
-  backingFrom?: string,
+  backingFrom?: (lun: number) => string | undefined,
 ): Promise<RunningVm> => {
   const { request, rooms, scope, signal } = parts;
+  const all = { places: placesOf(parts, node), entry: request.kernel.bundle.entry, ...more };
   return startVm({
-    vm: microVm(node, request.bay.host, { places: placesOf(parts, node), entry: request.kernel.bundle.entry, ...more }),
+    vm: microVm(node, request.bay.host, all, request.shape),
     room: rooms[node],
     container: request.bay.containers[node],
     backingBytes: request.backingMiB * 2 ** 20,
@@ -138,7 +140,8 @@ const restoreNodes = async (parts: LabParts, { snapshot, bay, sink }: RestoreReq
     NODE_NAMES.map(async name => {
       sink.record({ kind: "node", node: name, state: "starting", detail: `from the snapshot ${snapshot.key}` });
       const file = bay.snapshot(snapshot.key, SNAPSHOT_FILES.memory(name));
-      const backing = snapshot.hasBacking ? path.join(snapshot.directory, SNAPSHOT_FILES.backing) : undefined;
+      const backing = (lun: number) =>
+        snapshot.written.includes(lun) ? path.join(snapshot.directory, SNAPSHOT_FILES.backing(lun)) : undefined;
       const vm = await startNode(name, parts, { memory: { file, own: false }, incoming: true }, backing);
       await loadState(name, vm.qmp, bay.snapshot(snapshot.key, SNAPSHOT_FILES.devices(name)));
       return nodeOf(name, vm, parts, snapshot.versions[name], monotonicMs() - started);
@@ -152,15 +155,6 @@ const restoreNodes = async (parts: LabParts, { snapshot, bay, sink }: RestoreReq
   for (const { name, version } of nodes)
     sink.record({ kind: "node", node: name, state: "up", detail: `${version} after ${ms} ms` });
   return nodes;
-};
-
-const CAPTURES = PATH_NAMES.map(name => `dump-${name}`);
-
-/** Private memory of a process, from /proc/PID/smaps_rollup (proc_pid_smaps(5)). */
-const privateMiB = async ({ container, process }: Node): Promise<number> => {
-  const { stdout } = await container.execOk(["cat", `/proc/${process.pid}/smaps_rollup`]);
-  const kib = [...stdout.matchAll(/^Private_\w+: +(\d+) kB$/gm)].map(match => Number(match[1]));
-  return kib.reduce((sum, value) => sum + value, 0) / 1024;
 };
 
 /** Starts a lab by `start`. If anything fails, everything made so far is removed before the error is passed on. */
@@ -187,14 +181,20 @@ const startLab = async (request: LabRequest, start: (parts: LabParts) => Promise
     const parts: LabParts = { request, scope, rooms, client, signal: AbortSignal.any(signals), onEnd };
     const list = await start(parts);
     const nodes = Object.fromEntries(list.map(node => [node.name, node])) as Record<NodeName, Node>;
+    const captures = new Captures(list, request.artefacts, bay.results(request.artefacts));
+    scope.defer("looking after the captures", () => captures.stop({ ending: false }));
+    if (!("saveTo" in request)) captures.start();
     return {
       bay,
       nodes,
-      backing: path.join(rooms.target.here, LAB_FILES.backing),
+      backings: Array.from({ length: (request.shape ?? ONE_DEVICE).luns }, (_, lun) =>
+        path.join(rooms.target.here, backingFile(lun)),
+      ),
       nodeLost: lost.signal,
       memoryMiB: async () => (await Promise.all(list.map(privateMiB))).reduce((sum, value) => sum + value, 0),
       collect: async () => {
         closing = true;
+        await captures.stop({ ending: false });
         await Promise.allSettled(
           list.map(async ({ name, process }) => {
             await process[Symbol.asyncDispose]();
@@ -208,8 +208,7 @@ const startLab = async (request: LabRequest, start: (parts: LabParts) => Promise
       keep: async () => {
         closing = true;
         // What is kept of the lab changes no more, though the lab goes on.
-        for (const { qmp } of list)
-          for (const id of CAPTURES) await qmp.execute("object-del", { id }).catch(() => undefined);
+        await captures.stop({ ending: true });
         const kept = await Promise.all(
           list.map(async ({ name, address, container, ssh }) => {
             await ssh.connect();

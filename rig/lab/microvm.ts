@@ -9,17 +9,17 @@ import { Console } from "./console.ts";
 import type { Container } from "./container.ts";
 import { GuestAgent } from "./guest-agent.ts";
 import type { AgentProcess } from "./node-agent.ts";
-import { LAB_FILES, type MicroVm, qemuArgv } from "./qemu-argv.ts";
+import { backingFile, LAB_FILES, type MicroVm, qemuArgv } from "./qemu-argv.ts";
 import { Qmp } from "./qmp.ts";
 
 export interface MicroVmRequest {
   readonly vm: MicroVm;
   readonly room: BayRoom;
   readonly container: Container;
-  /** Bytes of the disk behind the LUN, where the node has one. */
+  /** Bytes of the disk behind each LUN, where the node has any. */
   readonly backingBytes: number;
-  /** Content of that disk to begin with, a file; nothing but zeros if undefined. */
-  readonly backingFrom?: string | undefined;
+  /** Content of a LUN's disk to begin with, a file; nothing but zeros if undefined. */
+  readonly backingFrom?: ((lun: number) => string | undefined) | undefined;
   readonly sink: HistorySink;
   /** Where the console's log is written. */
   readonly artefacts: string;
@@ -54,7 +54,8 @@ export const startVm = async (request: MicroVmRequest): Promise<RunningVm> => {
   const { node } = vm;
   const at = (name: keyof typeof LAB_FILES) => path.join(room.here, LAB_FILES[name]);
   scope.defer(`directory of ${node}`, () => rm(room.here, { recursive: true, force: true }));
-  if (vm.disk) await makeDisk(at("backing"), request.backingBytes, request.backingFrom);
+  for (let lun = 0; lun < vm.disks; lun++)
+    await makeDisk(path.join(room.here, backingFile(lun)), request.backingBytes, request.backingFrom?.(lun));
   const console = await Console.listen(
     at("console"),
     path.join(request.artefacts, `console-${node}.log`),

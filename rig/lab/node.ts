@@ -35,3 +35,10 @@ export const script = (
   args: readonly string[] = [],
   options: RemoteOptions = {},
 ): Promise<ExecResult> => node.ssh.execOk(["sh", "-eu", "-s", "--", ...args], { ...options, input: text });
+
+/** Memory that the microVM has to itself, from /proc/PID/smaps_rollup (proc_pid_smaps(5)). */
+export const privateMiB = async ({ container, process }: Node): Promise<number> => {
+  const { stdout } = await container.execOk(["cat", `/proc/${process.pid}/smaps_rollup`]);
+  const kib = [...stdout.matchAll(/^Private_\w+: +(\d+) kB$/gm)].map(match => Number(match[1]));
+  return kib.reduce((sum, value) => sum + value, 0) / 1024;
+};

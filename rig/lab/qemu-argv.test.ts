@@ -1,6 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { NODE_NAMES, PATH_NAMES } from "../core/names.ts";
-import { guestAddress, guestMac, type MicroVm, NBD_PORT, pathOfAddress, qemuArgv, SSH_PORT } from "./qemu-argv.ts";
+import {
+  backingDisk,
+  backingFile,
+  guestAddress,
+  guestMac,
+  type MicroVm,
+  NBD_PORT,
+  pathOfAddress,
+  qemuArgv,
+  SSH_PORT,
+} from "./qemu-argv.ts";
 
 const PLACES = { lab: "/lab/7", bundle: "/bundles/k" };
 const CAPTURED = { ...PLACES, captures: "/results/cells/x" };
@@ -11,7 +21,8 @@ const vm = (more: Partial<MicroVm> = {}): MicroVm => ({
   accelerator: "tcg",
   memoryMiB: 384,
   cpus: 1,
-  disk: false,
+  disks: 0,
+  exports: 0,
   places: PLACES,
   ...more,
 });
@@ -41,12 +52,18 @@ describe("the microVM", () => {
     expect(valuesOf(qemuArgv(vm()), "-cpu")).toEqual(["max"]);
   });
 
-  test("has the LUN's disk, third, only where asked for", () => {
-    const drives = (disk: boolean) => valuesOf(qemuArgv(vm({ node: "target", disk })), "-drive");
-    expect(drives(false).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules"]);
-    expect(drives(true).map(drive => /(?<=id=)\w+/.exec(drive)?.[0])).toEqual(["root", "modules", "backing"]);
-    expect(drives(true)[2]).toContain("file=/lab/7/backing.img");
-    for (const drive of drives(true).slice(0, 2)) expect(drive).toContain("readonly=on");
+  test("has the LUNs' disks, third and on, only where asked for", () => {
+    const drives = (disks: number) => valuesOf(qemuArgv(vm({ node: "target", disks })), "-drive");
+    const ids = (disks: number) => drives(disks).map(drive => /(?<=id=)[\w-]+/.exec(drive)?.[0]);
+    expect([ids(0), ids(1)]).toEqual([
+      ["root", "modules"],
+      ["root", "modules", "backing"],
+    ]);
+    expect(ids(3).slice(2)).toEqual(["backing", "backing-1", "backing-2"]);
+    expect(drives(2)[2]).toContain("file=/lab/7/backing.img,");
+    expect(drives(2)[3]).toContain("file=/lab/7/backing-1.img,");
+    for (const drive of drives(2).slice(0, 2)) expect(drive).toContain("readonly=on");
+    expect([backingDisk(0), backingDisk(3), backingFile(3)]).toEqual(["/dev/vdc", "/dev/vdf", "backing-3.img"]);
   });
 
   test("captures each path, in files that name path and node, only where asked for", () => {
@@ -107,11 +124,14 @@ describe("the microVM", () => {
     expect(devicesOf(argv, "virtserialport")).toEqual(["virtserialport,chardev=agent,name=rig.agent"]);
   });
 
-  test("lets ssh in, NBD into the initiator only, and nothing out", () => {
-    const management = (node: "target" | "initiator") => valuesOf(qemuArgv(vm({ node })), "-netdev")[0];
-    expect(management("initiator")).toContain(`hostfwd=tcp::${SSH_PORT}-:22,hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`);
-    expect(management("target")).not.toContain(String(NBD_PORT));
-    expect(management("target")).toContain("restrict=on");
+  test("lets ssh in, NBD for each device that is served, and nothing out", () => {
+    const management = (exports: number) => valuesOf(qemuArgv(vm({ exports })), "-netdev")[0];
+    const ssh = `hostfwd=tcp::${SSH_PORT}-:22`;
+    const first = `${ssh},hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`;
+    expect(management(1)?.endsWith(first)).toBe(true);
+    expect(management(2)?.endsWith(`${first},hostfwd=tcp::${NBD_PORT + 1}-:${NBD_PORT + 1}`)).toBe(true);
+    expect(management(0)?.endsWith(ssh)).toBe(true);
+    expect(management(0)).toContain("restrict=on");
   });
 
   test("is told its name and its addresses", () => {

@@ -4,21 +4,34 @@
  */
 import { type NodeName, PATH_NAMES, type PathName } from "../core/names.ts";
 import type { BootEntry } from "../kernel/image.ts";
+import { captureArgument } from "./captures.ts";
 
 export type Accelerator = "kvm" | "tcg";
+
+/** How many devices a lab has, which its virtual machines are made for. */
+export interface LabShape {
+  /** LUNs of the target, each with a disk of its own. */
+  readonly luns: number;
+  /** Devices that the initiator serves by NBD. */
+  readonly devices: number;
+}
+
+export const ONE_DEVICE: LabShape = { luns: 1, devices: 1 };
 
 export interface MicroVm {
   readonly node: NodeName;
   readonly accelerator: Accelerator;
   readonly memoryMiB: number;
   readonly cpus: number;
-  /** Whether backing.img is attached, for the target's LUN. */
-  readonly disk: boolean;
+  /** How many disks are attached for the target's LUNs: `backingFile` names their images. */
+  readonly disks: number;
+  /** How many ports lead to NBD servers in the guest: `nbdPort` numbers them. */
+  readonly exports: number;
   /** More devices, as QEMU's -device takes them. */
   readonly devices?: readonly string[] | undefined;
   /** Directories as the container sees them. */
   readonly places: {
-    /** The lab's own: sockets, the raw console, the LUN's image. */
+    /** The lab's own: sockets, the raw console, the LUNs' images. */
     readonly lab: string;
     /** The kernel's boot bundle. */
     readonly bundle: string;
@@ -39,8 +52,13 @@ export const LAB_FILES = {
   consoleRaw: "console.raw",
   agent: "guest.sock",
   qmp: "qmp.sock",
-  backing: "backing.img",
 } as const;
+
+/** The image of the disk behind a LUN, in the lab's directory and in a snapshot's. */
+export const backingFile = (lun: number): string => (lun === 0 ? "backing.img" : `backing-${lun}.img`);
+
+/** The disk behind a LUN as the target's guest sees it: after the root's and the modules'. */
+export const backingDisk = (lun: number): string => `/dev/vd${String.fromCharCode("c".charCodeAt(0) + lun)}`;
 
 /** The guest root, as the container sees it. */
 export const GUEST_ROOT_PLACE = "/guest";
@@ -51,9 +69,10 @@ const AGENT_PORT = "rig.agent";
 /** Memory of each guest. */
 export const MEMORY_MIB = 384;
 
-/** Ports of the container that lead into the guest: ssh, and NBD. */
+/** Ports of the container that lead into the guest: ssh, and NBD, one for each device from this number on. */
 export const SSH_PORT = 2222;
 export const NBD_PORT = 10809;
+export const nbdPort = (device: number): number => NBD_PORT + device;
 
 /** The node's number is the last part of all its addresses, the same in every lab. */
 export const NODE_NUMBER: Readonly<Record<NodeName, number>> = { target: 2, initiator: 3 };
@@ -124,13 +143,19 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
   ];
   const forwards = [
     `hostfwd=tcp::${SSH_PORT}-:22`,
-    ...(node === "initiator" ? [`hostfwd=tcp::${NBD_PORT}-:${NBD_PORT}`] : []),
+    ...Array.from({ length: vm.exports }, (_, device) => `hostfwd=tcp::${nbdPort(device)}-:${nbdPort(device)}`),
   ];
   // PCI slots are filled in the order given here, and Linux names devices in the order of the slots.
   const disks = [
     drive("root", `${GUEST_ROOT_PLACE}/root.erofs`, "readonly=on,file.locking=off"),
     drive("modules", `${places.bundle}/modules.erofs`, "readonly=on,file.locking=off"),
-    ...(vm.disk ? [drive("backing", inLab("backing"), "cache=writeback,discard=unmap")] : []),
+    ...Array.from({ length: vm.disks }, (_, lun) =>
+      drive(
+        lun === 0 ? "backing" : `backing-${lun}`,
+        `${places.lab}/${backingFile(lun)}`,
+        "cache=writeback,discard=unmap",
+      ),
+    ),
   ];
   const nics = [
     ["-netdev", `user,id=mgmt,restrict=on,ipv6=off,${forwards.join(",")}`, ...nic("mgmt", 0)],
@@ -171,12 +196,7 @@ export const qemuArgv = (vm: MicroVm): readonly string[] => {
     ...["-device", "virtio-serial-pci,max_ports=2", "-device", `virtserialport,chardev=agent,name=${AGENT_PORT}`],
     ...(vm.devices ?? []).flatMap(device => ["-device", device]),
     ...PATH_NAMES.flatMap(path =>
-      places.captures === undefined
-        ? []
-        : [
-            "-object",
-            `filter-dump,id=dump-${path},netdev=${path},file=${places.captures}/path-${path}-${node}.pcap,maxlen=192`,
-          ],
+      places.captures === undefined ? [] : ["-object", captureArgument(path, node, places.captures)],
     ),
     ...(vm.incoming === true ? ["-incoming", "defer"] : []),
   ];

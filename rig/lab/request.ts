@@ -3,13 +3,16 @@ import type { HistorySink } from "../history/event.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Bay } from "./bay.ts";
 import type { Node } from "./node.ts";
+import type { LabShape } from "./qemu-argv.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface LabRequest {
   readonly bay: Bay;
   readonly kernel: Kernel;
-  /** Size of the disk behind the target's LUN. */
+  /** Size of the disk behind each LUN of the target. */
   readonly backingMiB: number;
+  /** One LUN and one device if undefined. */
+  readonly shape?: LabShape;
   readonly sink: HistorySink;
   /** Where console logs are written, and captures, unless the lab is only there to be saved: then it is under the bay's `out`. */
   readonly artefacts: string;

@@ -4,18 +4,22 @@ import { describe, expect, test } from "vitest";
 import { NODE_NAMES } from "../core/names.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
 import type { Lab } from "./lab.ts";
+import { backingFile } from "./qemu-argv.ts";
 import { saveLab } from "./save.ts";
 import { SNAPSHOT_FILES } from "./snapshot.ts";
 import { CAPABILITIES, type MigrationFakes, migratingQemu } from "./testdata/migrating-qemu.ts";
 
-/** A lab that was configured, with its disk. */
-const labOf = async (disk: Buffer | number, fakes: MigrationFakes = {}) => {
+/** A lab that was configured, with its disks. */
+const labOf = async (disk: Buffer | number, fakes: MigrationFakes = {}, ...others: readonly Buffer[]) => {
   const base = await temporaryDirectory();
   const directory = path.join(base, "building");
   await mkdir(directory);
-  const backing = path.join(base, "backing.img");
-  await writeFile(backing, typeof disk === "number" ? "" : disk);
-  if (typeof disk === "number") await truncate(backing, disk);
+  const backings = [disk, ...others].map((_, lun) => path.join(base, backingFile(lun)));
+  for (const [lun, content] of [disk, ...others].entries()) {
+    const file = backings[lun] ?? "";
+    await writeFile(file, typeof content === "number" ? "" : content);
+    if (typeof content === "number") await truncate(file, content);
+  }
   const asked: string[] = [];
   const note = (what: string) => {
     asked.push(what);
@@ -29,7 +33,7 @@ const labOf = async (disk: Buffer | number, fakes: MigrationFakes = {}) => {
     }),
   );
   const bay = { snapshot: (...parts: readonly string[]) => ["/snapshots", ...parts].join("/") };
-  return { lab: { bay, nodes, backing } as unknown as Lab, directory, asked };
+  return { lab: { bay, nodes, backings } as unknown as Lab, directory, asked };
 };
 
 describe("saving a lab", () => {
@@ -50,14 +54,19 @@ describe("saving a lab", () => {
   test("keeps the target's disk only where something was written to it", async () => {
     const zeros = await labOf(3 * 2 ** 20);
     const versions = { target: "#1 target", initiator: "#1 initiator" };
-    expect(await saveLab(zeros.lab, zeros.directory)).toEqual({ hasBacking: false, versions });
-    await expect(stat(path.join(zeros.directory, SNAPSHOT_FILES.backing))).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await saveLab(zeros.lab, zeros.directory)).toEqual({ written: [], versions });
+    const none = stat(path.join(zeros.directory, SNAPSHOT_FILES.backing(0)));
+    await expect(none).rejects.toMatchObject({ code: "ENOENT" });
 
     const disk = Buffer.alloc(3 * 2 ** 20);
     disk[disk.length - 1] = 1;
     const written = await labOf(disk);
-    expect(await saveLab(written.lab, written.directory)).toEqual({ hasBacking: true, versions });
-    expect((await readFile(path.join(written.directory, SNAPSHOT_FILES.backing))).equals(disk)).toBe(true);
+    expect(await saveLab(written.lab, written.directory)).toEqual({ written: [0], versions });
+    expect((await readFile(path.join(written.directory, SNAPSHOT_FILES.backing(0)))).equals(disk)).toBe(true);
+
+    const several = await labOf(4096, {}, Buffer.alloc(4096), disk);
+    expect(await saveLab(several.lab, several.directory)).toEqual({ written: [2], versions });
+    expect((await readFile(path.join(several.directory, "backing-2.img"))).equals(disk)).toBe(true);
   });
 
   test("with a device that cannot be saved is refused, with QEMU's reason", async () => {

@@ -33,8 +33,12 @@ export const saveLab = async (lab: Lab, directory: string): Promise<Omit<Snapsho
   const there = lab.bay.snapshot(path.basename(directory));
   for (const { name, qmp } of nodes)
     await migration(name, qmp, "migrate", `exec:cat > ${there}/${SNAPSHOT_FILES.devices(name)}`);
-  const hasBacking = !(await isZero(lab.backing));
-  if (hasBacking) await copyFile(lab.backing, path.join(directory, SNAPSHOT_FILES.backing));
+  const written: number[] = [];
+  for (const [lun, backing] of lab.backings.entries()) {
+    if (await isZero(backing)) continue;
+    await copyFile(backing, path.join(directory, SNAPSHOT_FILES.backing(lun)));
+    written.push(lun);
+  }
   const versions = { target: lab.nodes.target.version, initiator: lab.nodes.initiator.version };
-  return { hasBacking, versions };
+  return { written, versions };
 };

@@ -12,7 +12,12 @@ const hostOf = (
     docker: {},
     image: { key: more.image ?? "image", tag: `iscsi-rig/node:${more.image ?? "image"}` },
     root: { key: more.root ?? "root", image: "/somewhere/root.erofs" },
-    accelerator: { accelerator: more.accelerator ?? "tcg", qemu: more.qemu ?? "7.2", why: more.why ?? "KVM hangs" },
+    accelerator: {
+      accelerator: more.accelerator ?? "tcg",
+      qemu: more.qemu ?? "7.2",
+      why: more.why ?? "KVM hangs",
+      factor: 1,
+    },
   }) as unknown as LabHost;
 
 const kernelOf = (bundle: string, name = "6.1"): Kernel => ({ name, bundle: { key: bundle } }) as unknown as Kernel;
@@ -29,6 +34,8 @@ describe("the key of a snapshot", () => {
     ["a parameter", snapshotKey(hostOf(), kernelOf("bundle"), ["128", "script"])],
     ["a script", snapshotKey(hostOf(), kernelOf("bundle"), ["64", "script "])],
     ["a script more", snapshotKey(hostOf(), kernelOf("bundle"), ["64", "script", ""])],
+    ["a LUN more", snapshotKey(hostOf(), kernelOf("bundle"), ["64", "script"], { luns: 2, devices: 1 })],
+    ["a device more", snapshotKey(hostOf(), kernelOf("bundle"), ["64", "script"], { luns: 1, devices: 2 })],
     ["where one script ends and the next begins", snapshotKey(hostOf(), kernelOf("bundle"), ["64s", "cript"])],
   ])("is another one with another %s", (_what, other) => {
     expect(other).toMatch(/^[0-9a-f]{24}$/);
@@ -43,9 +50,15 @@ describe("the key of a snapshot", () => {
   });
 });
 
-test("the microVMs of a snapshot differ in the disk: only the target has one", () => {
+test("the microVMs of a snapshot differ in what a device needs: the target has the disks, the initiator serves", () => {
   const places = { lab: "/lab", bundle: "/bundle" };
-  expect(NODE_NAMES.map(node => microVm(node, hostOf(), { places }).disk)).toEqual([true, false]);
+  const both = (luns: number, devices: number) =>
+    NODE_NAMES.map(node => microVm(node, hostOf(), { places }, { luns, devices }));
+  expect(both(2, 4)).toMatchObject([
+    { disks: 2, exports: 0 },
+    { disks: 0, exports: 4 },
+  ]);
+  expect(NODE_NAMES.map(node => microVm(node, hostOf(), { places }))).toEqual(both(1, 1));
 });
 
 describe("loading a node's state", () => {

@@ -10,11 +10,11 @@ import { messageOf, RigError } from "../core/errors.ts";
 import { NODE_NAMES, type NodeName } from "../core/names.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { LabHost } from "./host.ts";
-import { MEMORY_MIB, type MicroVm, qemuArgv } from "./qemu-argv.ts";
+import { backingFile, type LabShape, MEMORY_MIB, type MicroVm, ONE_DEVICE, qemuArgv } from "./qemu-argv.ts";
 import type { Qmp } from "./qmp.ts";
 
 /** Raised when what is saved, or how, changes. */
-const RECIPE = "snapshot 1";
+const RECIPE = "snapshot 2";
 
 /** The cache's folder of snapshots. */
 export const SNAPSHOT_KIND = "snapshot";
@@ -25,8 +25,8 @@ export interface Snapshot {
   readonly key: string;
   /** On this machine. */
   readonly directory: string;
-  /** Whether the target's disk had content, kept as BACKING. */
-  readonly hasBacking: boolean;
+  /** LUNs whose disk had content, which is kept. */
+  readonly written: readonly number[];
   /** The guests' `uname -v`. */
   readonly versions: Readonly<Record<NodeName, string>>;
 }
@@ -35,7 +35,7 @@ export interface Snapshot {
 export const SNAPSHOT_FILES = {
   memory: (node: NodeName) => `memory-${node}`,
   devices: (node: NodeName) => `devices-${node}`,
-  backing: "backing.img",
+  backing: backingFile,
   about: "about.json",
 } as const;
 
@@ -47,12 +47,14 @@ export const microVm = (
   node: NodeName,
   host: LabHost,
   more: Pick<MicroVm, "places" | "memory" | "incoming" | "entry">,
+  shape: LabShape = ONE_DEVICE,
 ): MicroVm => ({
   node,
   accelerator: host.accelerator.accelerator,
   memoryMiB: MEMORY_MIB,
   cpus: CPUS,
-  disk: node === "target",
+  disks: node === "target" ? shape.luns : 0,
+  exports: node === "initiator" ? shape.devices : 0,
   devices: host.devices,
   ...more,
 });
@@ -69,10 +71,12 @@ const hostCpu = ({ accelerator }: LabHost): readonly string[] => {
  * The key of the snapshot for a kernel: a hash of everything that shapes the state of both guests. `setUp` is whatever the caller
  * does to them after boot: parameters and the scripts themselves.
  */
-export const snapshotKey = (host: LabHost, kernel: Kernel, setUp: readonly string[]): string => {
+export const snapshotKey = (host: LabHost, kernel: Kernel, setUp: readonly string[], shape = ONE_DEVICE): string => {
   const places = { lab: "/lab", bundle: "/bundle" };
   const argv = NODE_NAMES.map(node =>
-    qemuArgv(microVm(node, host, { places, entry: kernel.bundle.entry, memory: { file: "/memory", own: true } })),
+    qemuArgv(
+      microVm(node, host, { places, entry: kernel.bundle.entry, memory: { file: "/memory", own: true } }, shape),
+    ),
   );
   return contentKey(
     RECIPE,

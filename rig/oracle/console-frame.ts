@@ -15,7 +15,8 @@ const CARRIERS = [
   /^(?:rcu_dump|rcu_check_gp|check_cpu_stall|watchdog_|__touch|nmi_trigger|spin_(?:dump|bug)|handle_overflow|ubsan_epilogue)/,
   // Waiting.
   /^(?:__schedule|schedule|io_schedule|preempt_schedule|(?:__|do_)?wait_for_common|wait_for_completion|__?wait_on_bit|bit_wait)/,
-  /^(?:out_of_line_wait|folio_wait_bit|wait_on_page_bit|__folio_lock|__lock_page|rwsem_|__rwsem|down_|__down|percpu_down|__percpu_)/,
+  /^(?:folio_wait_|wait_on_page_|(?:__)?filemap_fdatawait|file(?:map)?_write_and_wait)/,
+  /^(?:out_of_line_wait|__folio_lock|__lock_page|rwsem_|__rwsem|down_|__down|percpu_down|__percpu_)/,
   // Locking and copying.
   /^(?:__?mutex_lock|mutex_lock|__ww_mutex|rt_mutex|_raw_|do_raw_|native_queued_|queued_(?:spin|read|write)|lock_acquire|__lock_acquire)/,
   /^(?:__?mem(?:cpy|move|set|cmp)|memcpy|memset|memmove|rep_(?:movs|stos)_alternative|clear_page|copy_page)/,

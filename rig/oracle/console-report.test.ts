@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EXCERPT_LINES, messageOf, reportsOf } from "./console-report.ts";
+import { messageOf } from "./console-line.ts";
+import { REPORT_LINES, reportsOf } from "./console-report.ts";
 import { panicTitle } from "./console-start.ts";
 
 const DIRECTORY = join(import.meta.dirname, "testdata", "console");
@@ -48,32 +49,32 @@ describe("the same reports are found", () => {
 
 describe("a message", () => {
   test.each([
-    ["[    1.234567] hello", "hello", true],
-    ["[    1.234567][   T12] hello", "hello", true],
-    ["<4>[12345.234567][   C0]  hello", " hello", true],
-    ["[   T12] hello", "hello", false],
-    ["login: [    1.234567] hello", "hello", true],
-    ["hello [world]", "hello [world]", false],
-  ])("%s", (line, message, kernel) => {
-    expect(messageOf(line)).toEqual({ message, kernel });
+    ["[    1.234567] hello", "hello", true, ""],
+    ["[    1.234567][   T12] hello", "hello", true, "T12"],
+    ["<4>[12345.234567][   C0]  hello", " hello", true, "C0"],
+    ["[   T12] hello", "hello", false, "T12"],
+    ["login: [    1.234567] hello", "hello", true, ""],
+    ["hello [world]", "hello [world]", false, ""],
+  ])("%s", (line, message, kernel, caller) => {
+    expect(messageOf(line)).toEqual({ message, kernel, caller });
   });
 });
 
-describe("an excerpt", () => {
+describe("what is kept of a report", () => {
   test("begins at the cut and ends with the report", () => {
     const [report] = reportsOf(linesOf("warning-5.10.txt"));
-    expect(report?.excerpt[0]).toContain("[ cut here ]");
-    expect(report?.excerpt.at(-1)).toContain("---[ end trace");
+    expect(report?.lines[0]).toContain("[ cut here ]");
+    expect(report?.lines.at(-1)).toContain("---[ end trace");
     expect(report?.frame).toBe("iscsi_stop_conn");
   });
 
   test("does not run on into what came after", () => {
     const [first] = reportsOf(linesOf("hung-task-6.1.txt"));
-    expect(first?.excerpt.join("\n")).not.toContain("Failing path");
+    expect(first?.lines.join("\n")).not.toContain("Failing path");
   });
 
   test("ends where the report says so", () => {
-    const last = (sample: string) => reportsOf(linesOf(sample))[0]?.excerpt.at(-1);
+    const last = (sample: string) => reportsOf(linesOf(sample))[0]?.lines.at(-1);
     expect(last("several-6.1.txt")).toContain("---[ end trace");
     expect(last("kasan-slab-6.12-caller.txt")).toMatch(/={20}$/);
     expect(last("ubsan-6.6.txt")).toContain("---[ end trace ]---");
@@ -83,8 +84,8 @@ describe("an excerpt", () => {
     const trace = Array.from({ length: 500 }, (_, i) => `[    2.000001]  function_${i}+0x1/0x2`);
     const lines = ["[    1.000001] Oops: 0000 [#1]", "[    1.000002] Call Trace:", ...trace];
     const [report] = reportsOf([...lines, "[    3.000001] Kernel panic - not syncing: Fatal exception"]);
-    expect(report?.excerpt).toHaveLength(EXCERPT_LINES);
-    expect(report?.excerpt.at(-1)).toContain("Kernel panic");
+    expect(report?.lines).toHaveLength(REPORT_LINES);
+    expect(report?.lines.at(-1)).toContain("Kernel panic");
     expect(report?.class).toBe("panic");
   });
 });

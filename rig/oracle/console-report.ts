@@ -3,9 +3,23 @@
  * next report, or for as long as what follows still looks like one. A crash is often told twice or three times (the
  * check that failed, the trap it caused, the panic that ended it); those are one event with the first title and the
  * worst class.
+ *
+ * Processors speak at the same time. Where the kernel says who speaks (CONFIG_PRINTK_CALLER) each caller's lines are read by
+ * themselves, so reports that are interleaved come apart. Where it does not, a line that another one broke in two is
+ * put together again, and a warning whose opening was lost is known by what follows it.
  */
 import { frameOf, namesFunction } from "./console-frame.ts";
-import { type Opening, openingOf, panicReason, panicTitle, REPORT_CLASSES, type ReportClass } from "./console-start.ts";
+import { type ConsoleMessage, messageOf } from "./console-line.ts";
+import {
+  LOST_OPENING,
+  mayBeBroken,
+  type Opening,
+  openingOf,
+  panicReason,
+  panicTitle,
+  REPORT_CLASSES,
+  type ReportClass,
+} from "./console-start.ts";
 
 export interface ConsoleReport {
   readonly class: ReportClass;
@@ -15,59 +29,66 @@ export interface ConsoleReport {
   readonly start: number;
   /** The index of the panic's line, where the report ended in one. */
   readonly panic: number | undefined;
-  /** The report's lines as the console showed them, at most 60. */
-  readonly excerpt: readonly string[];
+  /** The whole report as the console showed it, at most 400 lines. */
+  readonly lines: readonly string[];
 }
 
-/** At most this many lines of a report are kept. */
-export const EXCERPT_LINES = 60;
+/** At most this many lines of a report are kept; one that is longer is over. */
+export const REPORT_LINES = 400;
 /** A trap this close after what caused it belongs to it. */
 const YOUNG_LINES = 12;
-
-/** Log level, time and caller as the console may show them in front: `<4>[   12.345678][  T123] `. */
-const PREFIX = /^(?:<\d+>)?(?:\[\s*\d+\.\d+\])?(?:\[\s*[TC]\d+\])?/;
-/** A time stamp, perhaps in the middle: the kernel spoke while a program was in the middle of its line. */
-const STAMP = /\[\s*\d+\.\d{6}\](?:\[\s*[TC]\d+\])? /;
-
-/** A line's message, and whether the kernel's own time stamp was in front of it. */
-export const messageOf = (line: string): { message: string; kernel: boolean } => {
-  const stamp = STAMP.exec(line);
-  if (stamp !== null) return { message: line.slice(stamp.index + stamp[0].length), kernel: true };
-  const prefix = PREFIX.exec(line)?.[0] ?? "";
-  // Without a prefix a leading space belongs to the message: it marks the lines of a trace.
-  return { message: prefix === "" ? line : line.slice(prefix.length).replace(/^ /, ""), kernel: false };
-};
+/** So many lines may lie between the parts of a line that was broken, and between "cut here" and the opening. */
+const NEAR_LINES = 4;
 
 const END = /^---\[ end /;
 const RULE = /^={20,}$/;
 const CUT_HERE = /^-+\[ cut here \]-+$/;
+/** With this every report of a warning goes on, whatever became of its opening. */
+const SPEAKER = /^CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: /;
+/** The backtrace of another processor, which that one prints itself. */
+const BACKTRACE = /^NMI backtrace for cpu /;
+/** What somebody asked the kernel to show is no part of a report. */
+const ASKED_FOR = /^sysrq: /;
 /** What a report's lines look like: traces, registers, code, memory, and the headings over them. */
 const PART =
   /^(?:$|\s|>|CPU: |Hardware name|Workqueue|Call [Tt]race|Modules linked|RIP|RSP|RAX|RDX|RBP|R\d\d|FS:|CS:|CR2|DR\d|PKRU|Code:|PGD|#PF|Tainted|Oops|task:|Comm|Allocated|Freed|Read of|Write of|The buggy|Last potentially|Memory state|page[: ]|flags:|raw:|rcu:|NMI|Sending|"echo|irq event|hardirqs|softirqs|Kernel Offset|Rebooting|---|\w+:\s*[0-9a-f]{8}|<\/?(?:TASK|IRQ|NMI))/;
 
 interface Draft {
-  readonly opening: Opening;
+  opening: Opening;
   readonly start: number;
   class: ReportClass;
   panic: number | undefined;
   open: boolean;
   named: boolean;
   rules: number;
+  /** Lines so far, those that were not kept among them. */
+  seen: number;
   readonly lines: string[];
   readonly messages: string[];
+}
+
+/** A line, where it stands, and what it says. */
+interface Line extends ConsoleMessage {
+  readonly line: string;
+  readonly index: number;
+}
+
+/** The lines of one caller, or all of those whose caller is not told. */
+interface Stream {
+  draft: Draft | undefined;
+  /** The lines since "cut here", that one first, as long as no report has begun. */
+  heading: Line[];
+  /** What may be the first part of an opening line, and how many lines its second part may still be away. */
+  broken: { readonly first: Line; readonly draft: Draft | undefined; left: number } | undefined;
 }
 
 const worse = (a: ReportClass, b: ReportClass): ReportClass =>
   REPORT_CLASSES.indexOf(a) <= REPORT_CLASSES.indexOf(b) ? a : b;
 
-const titled = ({ opening, messages }: Draft): { title: string; frame: string | undefined } => {
+const finished = ({ class: name, start, panic, lines, opening, messages }: Draft): ConsoleReport => {
   const frame = frameOf(messages, opening.frame);
-  return { frame, title: opening.located && frame !== undefined ? `${opening.what} in ${frame}` : opening.what };
-};
-
-const finished = (draft: Draft): ConsoleReport => {
-  const { class: name, start, panic, lines } = draft;
-  return { class: name, ...titled(draft), start, panic, excerpt: lines };
+  const title = opening.located && frame !== undefined ? `${opening.what} in ${frame}` : opening.what;
+  return { class: name, title, frame, start, panic, lines };
 };
 
 /** Whether this panic is how the report before it ended. */
@@ -85,64 +106,122 @@ const endsIn = (report: Draft, reason: string): boolean => {
 
 class Scanner {
   readonly #drafts: Draft[] = [];
-  /** The line before, where it announced a report. */
-  #cutHere: string | undefined;
+  readonly #streams = new Map<string, Stream>();
 
-  scan(line: string, index: number): void {
-    const { message, kernel } = messageOf(line);
-    const reason = panicReason(message);
-    const opening = reason === undefined ? openingOf(message, kernel) : undefined;
-    if (reason !== undefined) this.#panic(reason, index, line);
-    else if (opening !== undefined) this.#begin(opening, index, line, message);
-    else this.#add(index, line, message);
-    this.#cutHere = CUT_HERE.test(message) ? line : undefined;
+  scan(text: string, index: number): void {
+    const line: Line = { ...messageOf(text), line: text, index };
+    const stream = this.#streamOf(line.caller);
+    const reason = panicReason(line.message);
+    const opening = reason === undefined ? openingOf(line.message, line.kernel) : undefined;
+    if (reason !== undefined) this.#panic(stream, reason, line);
+    else if (opening !== undefined) this.#begin(stream, opening, line);
+    else if (!this.#mend(stream, line) && !this.#lostOpening(stream, line)) this.#add(stream, line);
+    this.#remember(stream, line, opening);
   }
 
   reports(): ConsoleReport[] {
-    return this.#drafts.map(finished);
+    return this.#drafts.sort((a, b) => a.start - b.start).map(finished);
   }
 
-  #begin(opening: Opening, index: number, line: string, message: string): void {
-    const last = this.#drafts.at(-1);
+  #streamOf(caller: string): Stream {
+    const known = this.#streams.get(caller);
+    if (known !== undefined) return known;
+    const stream = { draft: undefined, heading: [], broken: undefined };
+    this.#streams.set(caller, stream);
+    return stream;
+  }
+
+  #begin(stream: Stream, opening: Opening, { index, line, message }: Line): void {
+    const last = stream.draft;
     const nameless = last?.open === true && !last.named && last.opening.frame === undefined;
-    const young = nameless && index - last.start <= YOUNG_LINES;
-    if (young && opening.continues) {
+    if (nameless && opening.continues && last.seen <= YOUNG_LINES) {
       last.class = worse(last.class, opening.class);
       this.#append(last, line, message);
       return;
     }
-    const draft = { opening, start: index, class: opening.class, panic: undefined, open: true, named: false, rules: 0 };
-    const before = this.#cutHere === undefined ? [] : [this.#cutHere];
-    this.#drafts.push({ ...draft, lines: [...before, line], messages: [message] });
+    const before = stream.heading.map(heading => heading.line);
+    this.#open(stream, opening, index, [...before, line], [message]);
   }
 
-  #panic(reason: string, index: number, line: string): void {
-    const last = this.#drafts.at(-1);
-    if (last !== undefined && last.panic === undefined && endsIn(last, reason)) {
+  #open(stream: Stream, opening: Opening, start: number, lines: string[], messages: string[]): void {
+    const state = { class: opening.class, panic: undefined, open: true, named: false, rules: 0, seen: 1 };
+    stream.draft = { ...state, opening, start, lines, messages };
+    this.#drafts.push(stream.draft);
+  }
+
+  /** Takes the second part of an opening line that was broken; false where the line is none. */
+  #mend(stream: Stream, { line, message }: Line): boolean {
+    const { broken } = stream;
+    if (broken === undefined) return false;
+    const whole = broken.first.message + message;
+    const reason = panicReason(whole);
+    const opening = reason === undefined ? openingOf(whole, true) : undefined;
+    if (reason !== undefined) {
+      this.#panic(stream, reason, { ...broken.first, message: whole });
+    } else if (opening !== undefined && opening.vague !== true) {
+      if (broken.draft === undefined)
+        this.#open(stream, opening, broken.first.index, [broken.first.line, line], [whole]);
+      else {
+        broken.draft.opening = opening;
+        broken.draft.class = worse(opening.class, broken.draft.class);
+        broken.draft.lines.push(line);
+      }
+    } else return false;
+    stream.broken = undefined;
+    stream.heading = [];
+    return true;
+  }
+
+  /** A warning whose opening line cannot be read begins with "cut here" and goes on with its speaker. */
+  #lostOpening(stream: Stream, { line, message }: Line): boolean {
+    const [cut] = stream.heading;
+    if (cut === undefined || !SPEAKER.test(message)) return false;
+    const lines = [...stream.heading.map(heading => heading.line), line];
+    this.#open(stream, LOST_OPENING, cut.index, lines, [message]);
+    stream.heading = [];
+    return true;
+  }
+
+  #remember(stream: Stream, line: Line, opening: Opening | undefined): void {
+    if (CUT_HERE.test(line.message)) stream.heading = [line];
+    else if (opening !== undefined || stream.heading.length > NEAR_LINES) stream.heading = [];
+    else if (stream.heading.length > 0) stream.heading.push(line);
+    const isPart = opening === undefined || opening.vague === true;
+    if (line.kernel && isPart && mayBeBroken(line.message) && panicReason(line.message) === undefined) {
+      const draft = opening === undefined ? undefined : stream.draft;
+      stream.broken = { first: line, draft, left: NEAR_LINES };
+    } else if (stream.broken !== undefined && --stream.broken.left <= 0) stream.broken = undefined;
+  }
+
+  #panic(stream: Stream, reason: string, { index, line }: Line): void {
+    const last = [stream.draft, this.#drafts.at(-1)].find(draft => draft?.panic === undefined && draft !== undefined);
+    if (last !== undefined && endsIn(last, reason)) {
       last.class = "panic";
       last.panic = index;
       last.open = true;
-      if (last.lines.length >= EXCERPT_LINES) last.lines[EXCERPT_LINES - 1] = line;
+      if (last.lines.length >= REPORT_LINES) last.lines[REPORT_LINES - 1] = line;
       else last.lines.push(line);
       return;
     }
-    const opening = {
-      class: "panic",
-      what: panicTitle(reason),
-      frame: undefined,
-      located: false,
-      continues: false,
-    } as const;
-    const state = { class: "panic", panic: index, open: true, named: false, rules: 0 } as const;
-    this.#drafts.push({ ...state, opening, start: index, lines: [line], messages: [line] });
+    const opening: Opening = {
+      ...{ class: "panic", what: panicTitle(reason) },
+      ...{ frame: undefined, located: false, continues: false },
+    };
+    this.#open(stream, opening, index, [line], [line]);
+    if (stream.draft !== undefined) stream.draft.panic = index;
   }
 
-  #add(index: number, line: string, message: string): void {
-    const last = this.#drafts.at(-1);
+  #add(stream: Stream, { line, message }: Line): void {
+    // A processor that is asked for its stack speaks for the report of the one that asked.
+    if (stream.draft?.open !== true && BACKTRACE.test(message)) {
+      const asking = this.#drafts.at(-1);
+      if (asking?.open === true) stream.draft = asking;
+    }
+    const last = stream.draft;
     if (last?.open !== true) return;
     if (RULE.test(message)) last.rules++;
-    const over = last.named && last.rules === 0 && !PART.test(message);
-    if (over || index - last.start > 4 * EXCERPT_LINES) {
+    const over = ASKED_FOR.test(message) || (last.named && last.rules === 0 && !PART.test(message));
+    if (over || last.seen >= REPORT_LINES) {
       last.open = false;
       return;
     }
@@ -151,9 +230,10 @@ class Scanner {
   }
 
   #append(draft: Draft, line: string, message: string): void {
+    draft.seen++;
     draft.named ||= namesFunction(message);
-    if (draft.lines.length < EXCERPT_LINES) draft.lines.push(line);
-    if (draft.messages.length < 4 * EXCERPT_LINES) draft.messages.push(message);
+    if (draft.lines.length < REPORT_LINES) draft.lines.push(line);
+    draft.messages.push(message);
   }
 }
 

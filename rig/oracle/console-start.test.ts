@@ -59,6 +59,13 @@ test.each([
   ["BUG: workqueue leaked lock or atomic: kworker/0:1/0x00000001/12", "bug: BUG: workqueue leaked lock or atomic"],
   ["BUG iscsi_cmd_cache (Not tainted): Object already free", "bug: BUG: Object already free in iscsi_cmd_cache"],
   ["BUG: something new that nobody knows: 12345", "bug: BUG: something new that nobody knows in iscsi_eh_abort"],
+  [
+    "BUG: TASK stack guard page was hit at ffffc90000a3ff58 (stack is a..b)",
+    "bug: BUG: TASK stack guard page was hit in iscsi_eh_abort",
+  ],
+  ["BUG: new trouble at deadbeef, by iscsid/301", "bug: BUG: new trouble in iscsi_eh_abort"],
+  ["[ BUG: Invalid wait context ]", "bug: BUG: Invalid wait context"],
+  ["watchdog: CPU1: Watchdog detected hard LOCKUP on cpu 1", "lockup: hard LOCKUP in iscsi_eh_abort"],
   ["INFO: trying to register non-static key.", "bug: INFO: trying to register non-static key in iscsi_eh_abort"],
   ["INFO: task iscsid:301 blocked in I/O wait for more than 120 seconds.", "hung-task: task hung in iscsi_eh_abort"],
   ["rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "rcu-stall: rcu stall in iscsi_eh_abort"],

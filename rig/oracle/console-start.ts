@@ -7,6 +7,8 @@
  * that the same bug has the same title in every run and on every kernel.
  */
 
+import { harmlessReason } from "./known-harmless.ts";
+
 /** The classes of report, worst first. */
 export const REPORT_CLASSES = ["panic", "oops", "bug", "lockup", "rcu-stall", "hung-task", "warning"] as const;
 export type ReportClass = (typeof REPORT_CLASSES)[number];
@@ -21,6 +23,8 @@ export interface Opening {
   readonly located: boolean;
   /** What may continue this report instead of starting another: a report that has named no function so far. */
   readonly continues: boolean;
+  /** True where only the beginning was understood: the rest is unknown, or was broken off and comes on another line. */
+  readonly vague?: true;
 }
 
 interface Pattern {
@@ -30,6 +34,7 @@ interface Pattern {
   readonly what?: string;
   readonly located?: false;
   readonly continues?: true;
+  readonly vague?: true;
 }
 
 const FUNCTION = String.raw`(?<frame>[A-Za-z_][\w.]*)\+0x`;
@@ -38,7 +43,8 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: new RegExp(`^(BUG: K[A-Z]+SAN: [a-z- ]+) in ${FUNCTION}`), class: "bug" },
   { pattern: new RegExp(`^(BUG: KFENCE: [a-z- ]+) in ${FUNCTION}`), class: "bug" },
   { pattern: /^(BUG: KCSAN: [a-z- ]+) in (?<frame>[A-Za-z_][\w.]*) \/ /, class: "bug" },
-  { pattern: /^(BUG: K[A-Z]+SAN: [a-z- ]+?)(?: in |$)/, class: "bug" },
+  { pattern: /^(BUG: K[A-Z]+SAN: [a-z- ]+?) in /, class: "bug" },
+  { pattern: /^(BUG: K[A-Z]+SAN: [a-z- ]+)$/, class: "bug", vague: true },
   { pattern: /^(UBSAN: [a-z-]+) in /, class: "bug" },
   { pattern: /^(list_(?:add|del) (?:corruption|double add))/, class: "bug" },
   { pattern: /^refcount_t: /, class: "warning", what: "WARNING: refcount bug" },
@@ -64,8 +70,8 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: /^traps: PANIC: (double fault)/, class: "oops" },
   { pattern: /^(?:Internal error: |Oops: )?Oops: [0-9a-f]{4}/, class: "oops", what: "Oops", continues: true },
   { pattern: /^Internal error: /, class: "oops", what: "Oops", continues: true },
-  { pattern: /^(?:watchdog: )?BUG: (soft lockup) - /, class: "lockup" },
-  { pattern: /^(?:NMI )?watchdog: Watchdog detected (hard LOCKUP)/, class: "lockup" },
+  { pattern: /^(?:(?:NMI )?watchdog: )?BUG: (soft lockup) - /, class: "lockup" },
+  { pattern: /^(?:NMI )?watchdog: (?:CPU\d+: )?Watchdog detected (hard LOCKUP)/, class: "lockup" },
   { pattern: /^BUG: (workqueue lockup) - /, class: "lockup", located: false },
   { pattern: /^(BUG: spinlock [a-z ]+?)(?: on CPU|,|$)/, class: "bug" },
   { pattern: /^(BUG: sleeping function called from invalid context)/, class: "bug" },
@@ -74,6 +80,7 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: /^(BUG: using [a-z_]+\(\) in preemptible)/, class: "bug" },
   { pattern: /^(BUG: workqueue leaked (?:lock or )?atomic)/, class: "bug", located: false },
   { pattern: /^(INFO: trying to register non-static key)/, class: "bug" },
+  { pattern: /^\[ (BUG: [A-Za-z ]+?) \]/, class: "bug", located: false },
   {
     pattern: /^INFO: task \S.* blocked (?:in I\/O wait )?for more than \d+ seconds/,
     class: "hung-task",
@@ -102,32 +109,55 @@ const PATTERNS: readonly Pattern[] = [
 /** The slab allocator names the cache where others name the trouble: `BUG kmalloc-64 (Not tainted): Poison overwritten`. */
 const SLUB = /^BUG (?<cache>[\w-]+) \([^)]*\): (?<what>[A-Za-z ]+)/;
 
-/** What is no report although it looks like one: a table of lockdep's is too small. */
-const HARMLESS = /^BUG: MAX_(?:LOCKDEP|STACK_TRACE|LOCK_DEPTH)/;
+/** The first words of reports: a line that begins like this and says no more may have been broken off. */
+const BEGINNING =
+  /^(?:BUG\b|WARNING: |INFO: (?:task|rcu)|rcu: INFO|Oops|kernel BUG|Unable to handle|UBSAN|list_(?:add|del)|refcount_t|ODEBUG|general prot|watchdog: |Kernel panic)/;
+
+/** Whether a message that opens no report may be the first part of one that does. */
+export const mayBeBroken = (message: string): boolean =>
+  BEGINNING.test(message) && harmlessReason(message) === undefined;
+
+/** An unknown `BUG:`, as far as its words are words: addresses, numbers and what holds them differ from run to run. */
+const unknownBug = (message: string): string | undefined => {
+  const words = message.slice(0, 120).split(" ");
+  const end = words.findIndex(word => !/^\(?[A-Za-z_-]+\)?[:,;.!]?$/.test(word) || /^[0-9a-f]{8,}\b/.test(word));
+  const told = words.slice(0, end < 0 ? undefined : end).join(" ");
+  const what = told.replace(/(?: (?:at|in|on|of|to|for|from|by|is))?[\s:,;.!-]*$/, "").slice(0, 80);
+  return /^BUG: [A-Za-z]/.test(what) ? what : undefined;
+};
 
 /** `kernel` says the message has the kernel's own time stamp, which lets an unknown `BUG:` count. */
 export const openingOf = (message: string, kernel: boolean): Opening | undefined => {
-  if (HARMLESS.test(message)) return undefined;
-  for (const { pattern, class: name, what, located = true, continues = false } of PATTERNS) {
+  if (harmlessReason(message) !== undefined) return undefined;
+  for (const { pattern, class: name, what, located = true, continues = false, vague } of PATTERNS) {
     const match = pattern.exec(message);
     if (match === null) continue;
-    return { class: name, what: what ?? match[1] ?? "", frame: match.groups?.["frame"], located, continues };
+    const opening = { class: name, what: what ?? match[1] ?? "", frame: match.groups?.["frame"], located, continues };
+    return vague === true ? { ...opening, vague } : opening;
   }
   const slub = SLUB.exec(message)?.groups;
   if (slub !== undefined) {
     const what = `BUG: ${slub["what"]?.trim() ?? ""} in ${slub["cache"] ?? ""}`;
     return { class: "bug", what, frame: undefined, located: false, continues: false };
   }
-  const unknown = kernel ? /^BUG: [A-Za-z][A-Za-z _-]*[A-Za-z]/.exec(message) : null;
-  if (unknown === null) return undefined;
-  return { class: "bug", what: unknown[0].slice(0, 80), frame: undefined, located: true, continues: false };
+  const what = kernel ? unknownBug(message) : undefined;
+  return what === undefined
+    ? undefined
+    : { class: "bug", what, frame: undefined, located: true, continues: false, vague: true };
 };
 
-/** The reason of a panic, or undefined for a message that is none. A crash asked for through sysrq is none either. */
-export const panicReason = (message: string): string | undefined => {
-  const reason = /^Kernel panic - not syncing: ?(.*)$/.exec(message)?.[1];
-  return reason === undefined || reason.startsWith("sysrq triggered crash") ? undefined : reason;
+/** Stands for the opening line of a warning that was broken beyond recognition: what follows is a warning's all the same. */
+export const LOST_OPENING: Opening = {
+  class: "warning",
+  what: "WARNING",
+  frame: undefined,
+  located: true,
+  continues: false,
 };
+
+/** The reason of a panic, or undefined for a message that is none. */
+export const panicReason = (message: string): string | undefined =>
+  harmlessReason(message) === undefined ? /^Kernel panic - not syncing: ?(.*)$/.exec(message)?.[1] : undefined;
 
 /** A panic's title: its reason without what differs from run to run. */
 export const panicTitle = (reason: string): string => {

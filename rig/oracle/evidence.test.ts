@@ -98,6 +98,21 @@ describe("a cell proves nothing", () => {
     expect(found[0]?.kind).toBe(kind);
   });
 
+  test("where the only reads were of the target's disk image", () => {
+    const builder = new HistoryBuilder().read(1, { at: 1, ok: 9, via: "backing" }).fault("drop#1", 2, 5);
+    expect(problems(builder).map(({ kind }) => kind)).toEqual(["idle"]);
+  });
+
+  test("where several faults struck nothing, each by its name", () => {
+    const builder = new HistoryBuilder().write(1, { at: 1, ok: 2 }).fault("drop#1", 2, 5).fault("kill#1", 7, 8);
+    expect(problems(builder)).toEqual([
+      {
+        kind: "idle",
+        text: "No operation was under way while drop#1 or kill#1 was in force, so nothing was put to the test.",
+      },
+    ]);
+  });
+
   test("an operation that nobody answered counts as under way", () => {
     expect(problems(new HistoryBuilder().write(1, { at: 1 }).fault("drop#1", 2, 5))).toEqual([]);
   });

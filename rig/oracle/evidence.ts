@@ -3,7 +3,8 @@
  * the kernel, and a cell that proves nothing is an ERROR, never a PASS. This is no oracle: it never blames the kernel.
  */
 import type { History } from "../history/event.ts";
-import { type FaultSpan, faultsOf, type Operation, operationsOf } from "../history/view.ts";
+import { ACTION, BACKING } from "../history/operations.ts";
+import { type FaultSpan, faultsOf } from "../history/view.ts";
 
 export interface EvidenceProblem {
   /** `no-bite`: not proven to have had an effect. `not-gone`: perhaps still there. `idle`: it struck nothing. */
@@ -25,22 +26,41 @@ const doubts = ({ fault, injectBegin, healEnd, evidence }: FaultSpan): EvidenceP
   return problems;
 };
 
-const overlaps = ({ invokeNs, doneNs }: Operation, fromNs: number, toNs: number): boolean =>
-  invokeNs < toNs && doneNs > fromNs;
+type Span = readonly [fromNs: number, toNs: number];
 
-/** Whether any operation was waiting for its answer at some time while the fault was on. */
-const struckSomething = ({ injectBegin, healBegin }: FaultSpan, operations: readonly Operation[]): boolean => {
-  if (injectBegin === undefined) return false;
-  const toNs = healBegin?.event.t ?? Number.POSITIVE_INFINITY;
-  return operations.some(operation => overlaps(operation, injectBegin.event.t, toNs));
+/**
+ * Whether any operation on the device under test was waiting for its answer at some time in any span. One that was answered at
+ * the very moment at which a fault begins was not struck by it.
+ */
+const struckSomething = ({ operations }: History, spans: readonly Span[]): boolean => {
+  for (let row = 0; row < operations.count; row++) {
+    if (operations.action[row] === ACTION.none || ((operations.flags[row] ?? 0) & BACKING) !== 0) continue;
+    const invokeNs = operations.invokeNs[row] ?? 0;
+    const doneNs = operations.doneNs[row] ?? Number.POSITIVE_INFINITY;
+    if (spans.some(([fromNs, toNs]) => invokeNs < toNs && doneNs > fromNs)) return true;
+  }
+  return false;
+};
+
+const listed = (names: readonly string[]): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1) ?? ""}`;
+
+/**
+ * Nothing under way while anything was broken. One fault of several may strike nothing: an iscsid is killed before the path is
+ * dropped, so that nobody is there to mend it.
+ */
+const idle = (history: History, faults: readonly FaultSpan[]): EvidenceProblem[] => {
+  const spans = new Map<string, Span>();
+  for (const { fault, injectBegin, healBegin } of faults)
+    if (injectBegin !== undefined)
+      spans.set(fault, [injectBegin.event.t, healBegin?.event.t ?? Number.POSITIVE_INFINITY]);
+  if (spans.size === 0 || struckSomething(history, [...spans.values()])) return [];
+  const text = `No operation was under way while ${listed([...spans.keys()])} was in force, so nothing was put to the test.`;
+  return [{ kind: "idle", text }];
 };
 
 /** The reasons why the cell proves nothing; none where the faults bit, are gone, and struck something. */
 export const evidenceProblems = (history: History): EvidenceProblem[] => {
   const faults = faultsOf(history);
-  const operations = [...operationsOf(history).values()];
-  const injected = faults.filter(({ injectBegin }) => injectBegin !== undefined);
-  const idle = injected.length > 0 && !injected.some(fault => struckSomething(fault, operations));
-  const text = "No operation was under way while anything was broken, so nothing was put to the test.";
-  return [...faults.flatMap(doubts), ...(idle ? [{ kind: "idle" as const, text }] : [])];
+  return [...faults.flatMap(doubts), ...idle(history, faults)];
 };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { ACTION, STATE } from "../history/operations.ts";
 import { findingSchema } from "./finding.ts";
 import { hangOracle } from "./hang.ts";
 import { HistoryBuilder } from "./testdata/history-builder.ts";
@@ -73,6 +74,63 @@ describe("a hang", () => {
     expect(judge(builder(1000, 10_000)).findings).toHaveLength(0);
     expect(judge(builder(10_000, 1000)).findings).toHaveLength(1);
   });
+});
+
+describe("the tasks that were blocked meanwhile", () => {
+  const stack = ["__schedule+0x1/0x2", "schedule+0x1/0x2", "io_schedule+0x1/0x2"];
+  const hung = () => start().write(1, { at: 1 }).note(20);
+
+  test("are named by the function that they wait in, the same ones once", () => {
+    const [finding] = judge(
+      hung()
+        .blocked(21, 301, "iscsid", ...stack, "iscsi_conn_teardown+0x1/0x2 [scsi_transport_iscsi]")
+        .blocked(21, 12, "kworker/0:1H", ...stack, "blk_mq_freeze_queue_wait+0x1/0x2")
+        .blocked(21, 14, "kworker/u4:3", ...stack, "blk_mq_freeze_queue_wait+0x1/0x2"),
+    ).findings;
+    expect(finding?.explanation).toContain(
+      "At 21.000 s 3 tasks were blocked: iscsid of the initiator in iscsi_conn_teardown, kworker of the initiator in blk_mq_freeze_queue_wait (2 times).",
+    );
+    expect(finding?.excerpt?.slice(0, 2)).toEqual(["initiator: iscsid (pid 301)", "  __schedule+0x1/0x2"]);
+    expect(finding?.lines).toEqual([3, 2, 5, 6, 7]);
+  });
+
+  test("may have no stack that could be read", () => {
+    const [finding] = judge(hung().blocked(21, 301, "iscsid")).findings;
+    expect(finding?.explanation).toContain("At 21.000 s 1 task was blocked: iscsid of the initiator.");
+  });
+
+  test("are bounded", () => {
+    const builder = hung();
+    for (let pid = 1; pid <= 100; pid++) builder.blocked(21, pid, `task${pid}`, ...stack);
+    const [finding] = judge(builder).findings;
+    expect(finding?.explanation).toContain("and 94 other kinds.");
+    expect(finding?.excerpt).toHaveLength(60);
+    expect(finding?.lines.length).toBeLessThanOrEqual(20);
+  });
+
+  test("make no hang by themselves", () => {
+    expect(
+      judge(
+        start()
+          .write(1, { at: 1, ok: 2 })
+          .blocked(3, 301, "iscsid", ...stack),
+      ).findings,
+    ).toEqual([]);
+  });
+});
+
+test("a million operations are judged in well under a second", () => {
+  const history = start().note(2000).build();
+  const { operations } = history;
+  const hung = 700_000;
+  for (let op = 1; op <= 1_000_000; op++) {
+    operations.invoke(op, ACTION.write, 0, 0, op, 8, 0, op * 1e6, op);
+    if (op !== hung) operations.answer(op, STATE.ok, op * 1e6 + 5e6, op);
+  }
+  const began = performance.now();
+  const { findings } = hangOracle.judge(history);
+  expect(performance.now() - began).toBeLessThan(500);
+  expect(findings[0]?.explanation).toMatch(/^Write 700000 .* 1 operation waited too long/);
 });
 
 describe("blind", () => {

@@ -1,87 +1,140 @@
 /**
  * Did every operation get an answer, good or bad, in the time the configuration allows? How long that is depends on what
- * was configured (NOP-Out and replacement timeouts, how many paths); the history says it in its `limits` events, and the
- * latest one before an operation's invocation holds for it.
+ * was configured (NOP-Out and replacement timeouts, how many paths) and on how fast the machine is; the history says it in
+ * its `limits` events, and the latest one before an operation's invocation holds for it.
  *
  * An operation that was still waiting when the history ended, or when the connection to the device ended, is a hang only
  * if it had waited too long by then. Whether a node died is the kernel log's to say.
  */
 import type { EventOf, History } from "../history/event.ts";
-import { endNs, eventsOf, faultsOf, type Located, type Operation, operationsOf, seconds } from "../history/view.ts";
+import { ACTION, BACKING, STATE } from "../history/operations.ts";
+import { endNs, eventsOf, faultsOf, type Located, seconds } from "../history/view.ts";
 import type { Finding } from "./finding.ts";
+import { blockedTasks } from "./hang-tasks.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
 import { capital, faultRelation, lifeWords, linesOf, operationWords, plural, viaWords } from "./words.ts";
 
 type Limits = Located<EventOf<"limits">>;
 
-interface Wait {
-  readonly operation: Operation;
-  readonly limits: Limits;
-  /** How long it waited, or has waited when last heard of. */
-  readonly waitedNs: number;
+/** How many late operations are named by their lines. */
+const NAMED = 8;
+
+/** Finds the entry that holds for a moment. Moments that are asked for in order cost one walk over the entries in all. */
+class Latest {
+  readonly #times: readonly number[];
+  #index = 0;
+
+  /** @param times in order. */
+  constructor(times: readonly number[]) {
+    this.#times = times;
+  }
+
+  /** How many entries lie before the moment, or, where `including`, at it. */
+  before(ns: number, including: boolean): number {
+    const times = this.#times;
+    const isBefore = (index: number) => {
+      const at = times[index] ?? Number.POSITIVE_INFINITY;
+      return including ? at <= ns : at < ns;
+    };
+    while (this.#index > 0 && !isBefore(this.#index - 1)) this.#index--;
+    while (this.#index < times.length && isBefore(this.#index)) this.#index++;
+    return this.#index;
+  }
 }
 
-const limitNs = (limits: Limits): number => limits.event.answerWithinMs * 1e6;
+/** What was found, as numbers of operations: no object is made for one that was answered in time. */
+interface Waits {
+  judged: number;
+  late: number;
+  lateUnanswered: number;
+  /** The first few. */
+  readonly named: number[];
+  worst: { readonly op: number; readonly waitedNs: number; readonly limits: Limits } | undefined;
+  undecided: number;
+  firstUndecided: number | undefined;
+}
 
-/** When nobody was waiting for the operation any more: the first disconnection after it, or the history's end. */
-const watchedUntil = (operation: Operation, disconnects: readonly number[], end: number): number =>
-  disconnects.find(t => t >= operation.invokeNs) ?? end;
+const measure = (history: History, limits: readonly Limits[]): Waits => {
+  const { operations } = history;
+  const end = endNs(history);
+  const cuts = eventsOf(history, "disconnect")
+    .map(({ event }) => event.t)
+    .sort((a, b) => a - b);
+  const set = new Latest(limits.map(({ event }) => event.t));
+  const cut = new Latest(cuts);
+  const waits: Waits = {
+    ...{ judged: 0, late: 0, lateUnanswered: 0, undecided: 0 },
+    ...{ named: [], worst: undefined, firstUndecided: undefined },
+  };
+  for (let row = 0; row < operations.count; row++) {
+    // The target's disk image is read from the host: that it takes long is no kernel's doing.
+    if (operations.action[row] === ACTION.none || ((operations.flags[row] ?? 0) & BACKING) !== 0) continue;
+    const invokeNs = operations.invokeNs[row] ?? 0;
+    const own = limits[set.before(invokeNs, true) - 1];
+    if (own === undefined) continue;
+    waits.judged++;
+    const unanswered = operations.state[row] === STATE.unanswered;
+    // Nobody was waiting any more after the first disconnection that followed.
+    const until = unanswered ? (cuts[cut.before(invokeNs, false)] ?? end) : (operations.doneNs[row] ?? 0);
+    const waitedNs = until - invokeNs;
+    if (waitedNs > own.event.answerWithinMs * 1e6) {
+      waits.late++;
+      if (unanswered) waits.lateUnanswered++;
+      if (waits.named.length < NAMED) waits.named.push(row + 1);
+      if (waits.worst === undefined || waitedNs > waits.worst.waitedNs)
+        waits.worst = { op: row + 1, waitedNs, limits: own };
+    } else if (unanswered && until === end) {
+      waits.undecided++;
+      waits.firstUndecided ??= row + 1;
+    }
+  }
+  return waits;
+};
 
-const findingOf = (late: readonly Wait[], history: History): Finding | undefined => {
-  const [first] = [...late].sort((a, b) => b.waitedNs - a.waitedNs);
-  if (first === undefined) return undefined;
-  const { operation, limits, waitedNs } = first;
-  const faults = faultsOf(history);
-  const relation = faultRelation(faults, operation.invokeNs);
+const findingOf = (history: History, { worst, late, lateUnanswered, named }: Waits): Finding | undefined => {
+  const operation = worst === undefined ? undefined : history.operations.get(worst.op);
+  if (worst === undefined || operation === undefined) return undefined;
+  const { limits, waitedNs } = worst;
+  const relation = faultRelation(faultsOf(history), operation.invokeNs);
   const after = relation.words === undefined ? "" : `, begun ${relation.words}`;
-  const unanswered = late.filter(wait => wait.operation.state === "unanswered").length;
-  const many = `${plural(late.length, "operation")} waited too long; ${unanswered} of them got no answer at all.`;
+  const many = `${plural(late, "operation")} waited too long; ${lateUnanswered} of them got no answer at all.`;
   const allowed = `The configuration allows ${limits.event.answerWithinMs} ms (${limits.event.why}).`;
   const waits = operation.state === "unanswered" ? "had waited" : "waited";
+  const blocked = blockedTasks(history);
+  const others = named.flatMap(op => {
+    const row = op - 1;
+    const answered = history.operations.state[row] !== STATE.unanswered;
+    return [history.operations.invokeLine[row], answered ? history.operations.doneLine[row] : undefined];
+  });
   return {
     oracle: "hang",
     class: "hang",
-    title: unanswered > 0 ? "operations never answered" : "operations answered too late",
-    explanation: `${capital(operationWords(operation))} ${viaWords(operation.via)} was ${lifeWords(operation)}; it ${waits} ${seconds(waitedNs)}${after}. ${allowed} ${many}`,
+    title: lateUnanswered > 0 ? "operations never answered" : "operations answered too late",
+    explanation: `${capital(operationWords(operation))} ${viaWords(operation.via)} was ${lifeWords(operation)}; it ${waits} ${seconds(waitedNs)}${after}. ${allowed} ${many}${blocked.words}`,
     lines: linesOf([
-      operation.invokeLine,
-      operation.doneLine,
-      limits.line,
-      relation.line,
-      ...late.slice(0, 8).flatMap(wait => [wait.operation.invokeLine, wait.operation.doneLine]),
+      ...[operation.invokeLine, operation.doneLine, limits.line, relation.line],
+      ...[...blocked.lines.slice(0, 4), ...others],
     ]),
+    ...(blocked.excerpt.length === 0 ? {} : { excerpt: [...blocked.excerpt] }),
   };
 };
 
 export const hangOracle: Oracle = {
   name: "hang",
   judge(history: History): Judgement {
-    const operations = [...operationsOf(history).values()];
     const limits = eventsOf(history, "limits").sort((a, b) => a.event.t - b.event.t);
     if (limits.length === 0) return { findings: [], blind: "The history does not say how long an answer may take." };
-    if (operations.length === 0) return { findings: [], blind: "No operation was invoked, so none could hang." };
-    const end = endNs(history);
-    const disconnects = eventsOf(history, "disconnect").map(({ event }) => event.t);
-    const late: Wait[] = [];
-    const undecided: Operation[] = [];
-    let judged = 0;
-    for (const operation of operations) {
-      const own = limits.findLast(({ event }) => event.t <= operation.invokeNs);
-      if (own === undefined) continue;
-      judged++;
-      const until = operation.state === "unanswered" ? watchedUntil(operation, disconnects, end) : operation.doneNs;
-      const waitedNs = until - operation.invokeNs;
-      if (waitedNs > limitNs(own)) late.push({ operation, limits: own, waitedNs });
-      else if (operation.state === "unanswered" && until === end) undecided.push(operation);
-    }
-    const finding = findingOf(late, history);
+    if (!history.operations.action.some(action => action !== ACTION.none))
+      return { findings: [], blind: "No operation was invoked, so none could hang." };
+    const waits = measure(history, limits);
+    const finding = findingOf(history, waits);
     const findings = finding === undefined ? [] : [finding];
-    if (judged === 0) return { findings, blind: "Every operation was invoked before any limit was set." };
-    const [waiting] = undecided;
+    if (waits.judged === 0) return { findings, blind: "Every operation was invoked before any limit was set." };
+    const waiting = waits.firstUndecided === undefined ? undefined : history.operations.get(waits.firstUndecided);
     if (waiting === undefined) return { findings };
     return {
       findings,
-      blind: `The history ended before ${operationWords(waiting)}, invoked at ${seconds(waiting.invokeNs)}, had to be answered; ${plural(undecided.length, "operation")} may have hung.`,
+      blind: `The history ended before ${operationWords(waiting)}, invoked at ${seconds(waiting.invokeNs)}, had to be answered; ${plural(waits.undecided, "operation")} may have hung.`,
     };
   },
 };

@@ -80,7 +80,7 @@ describe("foreign", () => {
     const finding = only(
       new HistoryBuilder().read(1, { at: 1, ok: 2, content: [written(2)] }).write(2, { at: 3, ok: 4 }),
     );
-    expect(finding.class).toBe("foreign");
+    expect(finding).toMatchObject({ class: "early", title: "data read before it was written" });
     expect(finding.explanation).toContain(
       "Write 2 was invoked only at 3.000 s: its data was read before it was written",
     );

@@ -4,7 +4,8 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Extent, History } from "../history/event.ts";
+import type { History } from "../history/event.ts";
+import type { Extent } from "../history/extent.ts";
 import { integrityOracle } from "./integrity.ts";
 import { linearizable, type Step } from "./testdata/brute-force.ts";
 import { HistoryBuilder, written, zeros } from "./testdata/history-builder.ts";

@@ -1,63 +1,57 @@
 /**
- * Says in two or three sentences why a violation is one, with everything needed to follow it: which operations, when
- * they were invoked and answered, who saw what before, and how long after which fault. The lines point at the same facts
- * in history.ndjson.
+ * Says in a few sentences why a violation is one, with everything needed to follow it: which operations, when they were
+ * invoked and answered, who saw what before, how long after which fault, and what would have been legal. The lines point
+ * at the same facts in history.ndjson.
  */
-import { type FaultSpan, type Operation, seconds } from "../history/view.ts";
+import type { History } from "../history/event.ts";
+import type { Operation, OperationTable } from "../history/operations.ts";
+import { eventsOf, type FaultSpan, seconds } from "../history/view.ts";
 import { fillerOwner } from "../workload/stamp.ts";
-import type { BadExtent } from "./finding.ts";
-import { INITIAL } from "./register.ts";
-import type { Operations, Proof, Violation } from "./violation.ts";
-import { capital, faultRelation, labelOf, lifeWords, linesOf, operationWords, sectorWords, viaWords } from "./words.ts";
+import { RIVALS } from "./diagnosis.ts";
+import { guessAt } from "./integrity-guess.ts";
+import { legalWords } from "./integrity-legal.ts";
+import { homeOf } from "./integrity-titles.ts";
+import { foreignBytes, type OrderProof, type Proof, type Violation } from "./violation.ts";
+import { capital, faultRelation, lifeWords, linesOf, operationWords, sectorWords, viaWords } from "./words.ts";
 
-type OrderProof = Extract<Proof, { missing: number }>;
 type TornProof = Extract<Proof, { kind: "torn" }>;
-type ForeignProof = Extract<Proof, { kind: "foreign" }>;
 
-/** One line for a finding of this violation's class; the more damning of two comes first when they are mixed. */
-export const TITLES = [
-  "older data over newer acknowledged data",
-  "older data over newer data that had been read",
-  "failed write took effect after its error",
-  "acknowledged write lost",
-  "sector made of parts of different writes",
-  "data at the wrong address",
-  "data that no operation wrote",
-  "sectors unreadable after every fault was healed",
-] as const;
+/** What an explanation is made from. */
+export interface Telling {
+  readonly history: History;
+  readonly table: OperationTable;
+  readonly faults: readonly FaultSpan[];
+}
 
-export const titleOf = (proof: Proof): (typeof TITLES)[number] => {
-  switch (proof.kind) {
-    case "stale":
-      return proof.acknowledged ? TITLES[0] : TITLES[1];
-    case "late":
-      return TITLES[2];
-    case "lost":
-      return TITLES[3];
-    case "torn":
-      return TITLES[4];
-    case "misdirected":
-      return TITLES[5];
-    case "foreign":
-      return TITLES[6];
-    case "unreadable":
-      return TITLES[7];
-  }
-};
+export interface Explanation {
+  readonly text: string;
+  readonly lines: (number | undefined)[];
+}
+
+const operationOf = ({ table }: Telling, op: number | undefined): Operation | undefined =>
+  op === undefined ? undefined : table.get(op);
 
 /** "Sectors 8 to 15 held X when read 9 through the initiator was answered at 3 s, 1 s after f was healed". */
-const scene = (violation: Violation, what: string, relation: string | undefined): string => {
-  const { read } = violation;
+const scene = (violation: Violation, read: Operation, what: string, relation: string | undefined): string => {
   const after = relation === undefined ? "" : `, ${relation}`;
-  const sectors = sectorWords(violation.sector, violation.sectors);
+  const where = violation.disk.lun === undefined ? "" : ` of LUN ${violation.disk.lun}`;
+  const sectors = `${sectorWords(violation.sector, violation.sectors)}${where}`;
   return `${sectors} held ${what}, when ${operationWords(read)} ${viaWords(read.via)} was answered at ${seconds(read.doneNs)}${after}.`;
 };
 
 const foundWords = (found: Operation | undefined): string =>
-  found === undefined ? operationWords(found) : `the data of ${operationWords(found)}, ${lifeWords(found)}`;
+  found === undefined
+    ? operationWords(found)
+    : found.action === "write"
+      ? `the data of ${operationWords(found)}, ${lifeWords(found)}`
+      : `the zeros of ${operationWords(found)}, ${lifeWords(found)}`;
 
 /** Why the rival's data came after the found data. */
-const orderWords = ({ found, rival, seen }: OrderProof): string => {
+const orderWords = (
+  found: Operation | undefined,
+  rival: Operation | undefined,
+  seen: Operation | undefined,
+): string => {
   if (rival === undefined) return "Zeros, as before the first write, had been seen in place since";
   const since = found !== undefined && rival.invokeNs > found.doneNs ? ", after that," : "";
   const invoked = `${capital(operationWords(rival))} was invoked at ${seconds(rival.invokeNs)}${since}`;
@@ -70,135 +64,157 @@ const orderWords = ({ found, rival, seen }: OrderProof): string => {
   return `${invoked}${answered}`;
 };
 
-const staleWords = (proof: OrderProof): string => {
-  const { rival, seen, missing } = proof;
-  if (seen !== undefined) {
-    const sight = `${operationWords(seen)} ${viaWords(seen.via)} found ${rival === undefined ? "them" : "its data"} there at ${seconds(seen.doneNs)}`;
-    return `${orderWords(proof)}, and ${sight}: it was in place, and the older data came over it.`;
+const sightWords = (seen: Operation, rival: Operation | undefined): string =>
+  `${operationWords(seen)} ${viaWords(seen.via)} found ${rival === undefined ? "them" : "its data"} there at ${seconds(seen.doneNs)}`;
+
+/** Through which flush, or FUA, the rival had to survive, and the lines that show it. */
+const survivalWords = ({ disk }: Violation, proof: OrderProof, rival: Operation, telling: Telling): Explanation => {
+  const cut = disk.cuts[proof.cut ?? -1];
+  if (cut === undefined) return { text: "", lines: [] };
+  const power = eventsOf(telling.history, "power-cut").find(({ event }) => event.t === cut.beginNs);
+  const at = `the power cut at ${seconds(cut.beginNs)}`;
+  const flush = disk.flushes.find(({ startNs, endNs }) => startNs > rival.doneNs && endNs < cut.beginNs);
+  if (flush === undefined) {
+    const text = `It was written with FUA and acknowledged before ${at}, so it had to survive that.`;
+    return { text, lines: [power?.line] };
   }
-  const several = missing > 1 ? ` ${missing} newer writes are gone at once, so the older data came over them.` : "";
-  return `${orderWords(proof)}, so nothing older may stand there.${several}`;
+  const operation = telling.table.get(flush.op);
+  const text = `Flush ${flush.op} was invoked after it was acknowledged, at ${seconds(flush.startNs)}, and completed at ${seconds(flush.endNs)}, before ${at}, so it had to survive that.`;
+  return { text, lines: [operation?.invokeLine, operation?.doneLine, power?.line] };
 };
 
-const lateWords = (proof: OrderProof): string => {
-  const { rival, seen } = proof;
-  const before =
-    seen === undefined
-      ? ""
-      : ` After that error, ${operationWords(seen)} ${viaWords(seen.via)} still found ${rival === undefined ? "zeros" : `the data of ${operationWords(rival)}`} at ${seconds(seen.doneNs)}.`;
-  return `The write took effect after its error was returned: whoever got the error could rely on it being over.${before}`;
+const orderProofWords = (violation: Violation, proof: OrderProof, telling: Telling): Explanation => {
+  const found = operationOf(telling, proof.found);
+  const rival = operationOf(telling, proof.rival);
+  const seen = operationOf(telling, proof.seen);
+  const order = orderWords(found, rival, seen);
+  switch (proof.kind) {
+    case "stale": {
+      if (seen !== undefined) {
+        return {
+          text: `${order}, and ${sightWords(seen, rival)}: it was in place, and the older data came over it.`,
+          lines: [],
+        };
+      }
+      const { missing } = proof;
+      const many = `${missing < RIVALS ? "" : "At least "}${missing} newer writes`;
+      const several = missing > 1 ? ` ${many} are gone at once, so the older data came over them.` : "";
+      return { text: `${order}, so nothing older may stand there.${several}`, lines: [] };
+    }
+    case "late": {
+      const held = rival === undefined ? "zeros" : `the data of ${operationWords(rival)}`;
+      const before =
+        seen === undefined
+          ? ""
+          : ` After that error, ${operationWords(seen)} ${viaWords(seen.via)} still found ${held} at ${seconds(seen.doneNs)}.`;
+      const text = `The write took effect after its error was returned: whoever got the error could rely on it being over.${before}`;
+      return { text, lines: [] };
+    }
+    case "returned": {
+      const sight = seen === undefined ? "" : `, and ${sightWords(seen, rival)}`;
+      return { text: `${order}${sight}: nothing wrote the other data since, and yet they stand there.`, lines: [] };
+    }
+    case "lost": {
+      if (proof.cut === undefined || rival === undefined) {
+        const text = `${order}, but no read ever found its data: the sectors hold what they would hold had it never been executed.`;
+        return { text, lines: [] };
+      }
+      const survival = survivalWords(violation, proof, rival, telling);
+      return { text: `${order}. ${survival.text} Its data were gone afterwards.`, lines: survival.lines };
+    }
+  }
 };
 
-const lostWords = (proof: OrderProof): string =>
-  `${orderWords(proof)}, but no read ever found its data: the sectors hold what they would hold had it never been executed.`;
-
-const tornWords = ({ extent, found }: TornProof, operations: Operations): string => {
+const tornWords = ({ extent, found }: TornProof, telling: Telling): string => {
   const owner = fillerOwner(extent.head, extent.badFrom);
-  const other = [...operations.values()].find(({ op, action }) => action === "write" && op >>> 0 === owner?.op);
+  const other = operationOf(telling, owner?.op);
   const rest =
-    owner === undefined || other === undefined
+    owner === undefined || other?.action !== "write"
       ? "something that no write of this cell put there"
       : `the data of ${operationWords(other)} for sector ${owner.address}`;
-  return `It begins as sector ${extent.i} of ${operationWords(found)}, but its checksum is wrong: from byte ${extent.badFrom} of 512 it is ${rest}.`;
+  return `It begins as sector ${extent.i} of ${operationWords(operationOf(telling, found))}, but its checksum is wrong: from byte ${extent.badFrom} of 512 it is ${rest}.`;
 };
 
-const foreignWords = ({ extent, early }: ForeignProof): string => {
-  if (early !== undefined) {
-    return `${capital(operationWords(early))} was invoked only at ${seconds(early.invokeNs)}: its data was read before it was written.`;
+const foreignWords = (proof: Extract<Proof, { kind: "foreign" }>): string => {
+  const bytes = foreignBytes(proof);
+  if (bytes !== undefined) {
+    if (bytes.otherRun === true) {
+      return "They are intact sectors of another run or cell, which had no business on this disk.";
+    }
+    const guess = guessAt(bytes.head);
+    return `They carry no stamp of the ledger; the first bytes are ${bytes.head.slice(0, 32)}.${guess === undefined ? "" : ` ${guess}`}`;
   }
-  if (extent.is === "foreign") {
-    return extent.otherRun === true
-      ? "They are intact sectors of another run or cell, which had no business on this disk."
-      : `They carry no stamp of the ledger; the first bytes are ${extent.head.slice(0, 32)}.`;
-  }
-  const named = extent.is === "zero" ? "an operation" : `operation ${extent.op}`;
+  const { extent } = proof;
+  const named = "op" in extent ? `operation ${extent.op}` : "an operation";
   return `The stamp names ${named}, but no write of that number wrote this sector in this cell.`;
 };
 
-/** The explanation and the lines of the history that prove it. */
-export const explain = (
-  violation: Violation,
-  operations: Operations,
-  faults: readonly FaultSpan[],
-): { text: string; lines: number[] } => {
-  const { proof, read } = violation;
-  const answered = Number.isFinite(read.doneNs) ? read.doneNs : read.invokeNs;
-  const relation = faultRelation(faults, answered);
-  const readLines = [read.doneLine ?? read.invokeLine];
+const unreadableWords = (read: Operation, readBack: boolean, relation: string | undefined): string => {
+  const answer =
+    read.state === "fail" ? `failed at ${seconds(read.doneNs)} with "${read.error ?? ""}"` : "was never answered";
+  const when = readBack ? "It belongs to the final read-back." : "Every fault had been healed by then.";
+  const after = relation === undefined ? "" : `, ${relation}`;
+  return `${capital(operationWords(read))} of ${sectorWords(read.sector, read.sectors).toLowerCase()} ${viaWords(read.via)}, invoked at ${seconds(read.invokeNs)}, ${answer}${after}. ${when}`;
+};
+
+const linesOfOperation = (operation: Operation | undefined): (number | undefined)[] => [
+  operation?.invokeLine,
+  operation?.doneLine,
+];
+
+/** What was found, why it is wrong, and the lines that show it. */
+const proven = (violation: Violation, read: Operation, relation: string | undefined, telling: Telling): Explanation => {
+  const { proof } = violation;
+  const seenAs = (what: string) => scene(violation, read, what, relation);
   switch (proof.kind) {
     case "stale":
     case "late":
+    case "returned":
     case "lost": {
-      const words = { stale: staleWords, late: lateWords, lost: lostWords }[proof.kind](proof);
-      const { found, rival, seen } = proof;
-      const ends = [found?.invokeLine, found?.doneLine, rival?.invokeLine, rival?.doneLine, seen?.doneLine];
-      return {
-        text: `${scene(violation, foundWords(found), relation.words)} ${words}`,
-        lines: linesOf([...readLines, ...ends, relation.line]),
-      };
+      const found = operationOf(telling, proof.found);
+      const words = orderProofWords(violation, proof, telling);
+      const ends = [...linesOfOperation(found), ...linesOfOperation(operationOf(telling, proof.rival))];
+      const seen = operationOf(telling, proof.seen);
+      return { text: `${seenAs(foundWords(found))} ${words.text}`, lines: [...ends, seen?.doneLine, ...words.lines] };
     }
-    case "torn":
-      return {
-        text: `${scene(violation, `a damaged sector of ${operationWords(proof.found)}`, relation.words)} ${tornWords(proof, operations)}`,
-        lines: linesOf([...readLines, proof.found.invokeLine, proof.found.doneLine, relation.line]),
-      };
+    case "torn": {
+      const found = operationOf(telling, proof.found);
+      const text = `${seenAs(`a damaged sector of ${operationWords(found)}`)} ${tornWords(proof, telling)}`;
+      return { text, lines: linesOfOperation(found) };
+    }
     case "misdirected": {
-      const belongs = proof.extent.address + violation.sector - proof.extent.at;
-      return {
-        text: `${scene(violation, foundWords(proof.found), relation.words)} That write put it at sector ${belongs}; here it is ${Math.abs(belongs - violation.sector)} sectors from home.`,
-        lines: linesOf([...readLines, proof.found.invokeLine, proof.found.doneLine, relation.line]),
-      };
+      const found = operationOf(telling, proof.found);
+      const belongs = homeOf(proof.extent) + violation.sector - proof.extent.at;
+      const away =
+        belongs === violation.sector
+          ? "it is that of another disk"
+          : `here it is ${Math.abs(belongs - violation.sector)} sectors from home`;
+      const home = `That write put it at sector ${belongs}${belongs === violation.sector ? ` of device ${found?.device ?? 0}` : ""}; ${away}.`;
+      return { text: `${seenAs(foundWords(found))} ${home}`, lines: linesOfOperation(found) };
+    }
+    case "early": {
+      const found = operationOf(telling, proof.found);
+      const name = operationWords(found);
+      const text = `${seenAs(`the data of ${name}`)} ${capital(name)} was invoked only at ${seconds(found?.invokeNs ?? 0)}: its data was read before it was written.`;
+      return { text, lines: [found?.invokeLine] };
     }
     case "foreign":
-      return {
-        text: `${scene(violation, "data that no operation wrote", relation.words)} ${foreignWords(proof)}`,
-        lines: linesOf([...readLines, proof.early?.invokeLine, relation.line]),
-      };
-    case "unreadable": {
-      const answer =
-        read.state === "fail" ? `failed at ${seconds(read.doneNs)} with "${read.error ?? ""}"` : "was never answered";
-      const when = proof.readBack ? "It belongs to the final read-back." : "Every fault had been healed by then.";
-      const after = relation.words === undefined ? "" : `, ${relation.words}`;
-      return {
-        text: `${capital(operationWords(read))} of ${sectorWords(read.sector, read.sectors).toLowerCase()} ${viaWords(read.via)}, invoked at ${seconds(read.invokeNs)}, ${answer}${after}. ${when}`,
-        lines: linesOf([...readLines, read.invokeLine, relation.line]),
-      };
-    }
-  }
-};
-
-/** The violation as the report shows it. */
-export const badExtentOf = (violation: Violation, operations: Operations): BadExtent => {
-  const { proof, read } = violation;
-  const expected = violation.expected.map(op => ({
-    op,
-    label: op === INITIAL ? "zeros" : labelOf(operations.get(op)),
-  }));
-  return { sector: violation.sector, sectors: violation.sectors, via: read.via, expected, found: foundOf(proof, read) };
-};
-
-const foundOf = (proof: Proof, read: Operation): BadExtent["found"] => {
-  switch (proof.kind) {
-    case "stale":
-    case "late":
-    case "lost":
-      return { ...(proof.found === undefined ? {} : { op: proof.found.op }), label: labelOf(proof.found) };
-    case "torn": {
-      const { badFrom, head } = proof.extent;
-      return { op: proof.found.op, label: `${labelOf(proof.found)}, damaged from byte ${badFrom}`, head };
-    }
-    case "misdirected":
-      return { op: proof.found.op, label: `${labelOf(proof.found)} of sector ${proof.extent.address}` };
-    case "foreign": {
-      if (proof.early !== undefined) return { op: proof.early.op, label: `${labelOf(proof.early)}, not yet written` };
-      const { extent } = proof;
-      if (extent.is !== "foreign") return { label: "data of no operation" };
-      return {
-        label: extent.otherRun === true ? "data of another run" : "bytes no operation wrote",
-        head: extent.head,
-      };
-    }
+      return { text: `${seenAs("data that no operation wrote")} ${foreignWords(proof)}`, lines: [] };
     case "unreadable":
-      return { label: read.state === "fail" ? `error: ${read.error ?? ""}` : "no answer" };
+      return { text: unreadableWords(read, proof.readBack, relation), lines: [read.invokeLine] };
   }
+};
+
+/** The explanation and the lines of the history that prove it. */
+export const explain = (violation: Violation, telling: Telling): { text: string; lines: number[] } => {
+  const read = telling.table.get(violation.read);
+  if (read === undefined) return { text: "", lines: [] };
+  const answered = Number.isFinite(read.doneNs) ? read.doneNs : read.invokeNs;
+  const relation = faultRelation(telling.faults, answered);
+  const { text, lines } = proven(violation, read, relation.words, telling);
+  const legal = legalWords(violation, telling.table);
+  return {
+    text: legal === "" ? text : `${text} ${legal}`,
+    lines: linesOf([read.doneLine ?? read.invokeLine, ...lines, relation.line]),
+  };
 };

@@ -2,143 +2,139 @@
  * Did the disk keep its promise? Every sector is a register of its own (see register.ts), and every read, through the
  * initiator or from the target's backing device behind its back, must be explained by the writes: acknowledged ones took
  * effect between invocation and acknowledgement, failed ones at most before their error, unanswered ones at any time.
- * The decision is exact: a history without an explanation is always found, and one with an explanation never blamed.
+ * The decision is exact: a history without an explanation is always found, and one with an explanation never blamed. Two
+ * things leave the first half open, never the second: zeros that several operations may have left (register-zeros.ts),
+ * and a power cut that more operations span than can be tried (register-cuts.ts).
+ *
+ * Nearly every sector is beyond doubt at a glance (segments-judge.ts); objects are made only of the others.
  */
 import { READ_BACK_PHASE } from "../core/names.ts";
 import type { History } from "../history/event.ts";
-import {
-  allHealedNs,
-  endedNs,
-  type FaultSpan,
-  faultsOf,
-  type Operation,
-  operationsOf,
-  phaseOf,
-} from "../history/view.ts";
-import type { BadExtent, Finding } from "./finding.ts";
-import { badExtentOf, explain, TITLES, titleOf } from "./integrity-words.ts";
+import { ACTION, BACKING, STATE } from "../history/operations.ts";
+import { allHealedNs, type FaultSpan, faultsOf, phaseOf } from "../history/view.ts";
+import type { Finding } from "./finding.ts";
+import { Sight } from "./integrity-blind.ts";
+import { disksOf } from "./integrity-disks.ts";
+import { badExtentOf } from "./integrity-extents.ts";
+import { ViolationRuns } from "./integrity-runs.ts";
+import { titleOf } from "./integrity-titles.ts";
+import { Witness } from "./integrity-witness.ts";
+import { explain } from "./integrity-words.ts";
+import { diedNs } from "./node-death.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
-import { type Segment, segmentsOf } from "./segments.ts";
-import { INTEGRITY_CLASSES, type Operations, type Violation, violationsOf } from "./violation.ts";
-import { plural } from "./words.ts";
+import { eachSegment, ownersOf, type SegmentLimits } from "./segments.ts";
+import { SegmentJudge } from "./segments-judge.ts";
+import { INTEGRITY_CLASSES, type IntegrityClass, type Violation, violationsOf } from "./violation.ts";
+import type { Disk } from "./violation-register.ts";
+import { linesOf, plural } from "./words.ts";
 
-/** At most this many bad extents are listed in one finding. */
-export const MAX_EXTENTS = 200;
+/** For so many extents of a finding the target's commands are told. */
+const WITNESSED = 8;
 
 /**
- * Reads that got no data although nothing was broken any more, or that belong to the final read-back. One that went through an
- * initiator that died tells of its death and not of the disk: the kernel log has the cause.
+ * Reads through the initiator that got no data although nothing was broken any more, or that belong to the final read-back. One
+ * that a node's death cut off tells of that death and not of the disk: the kernel log has the cause.
  */
-const unreadable = (history: History, operations: Operations, faults: readonly FaultSpan[]): Violation[] => {
+const unreadable = (history: History, disks: readonly Disk[], faults: readonly FaultSpan[]): Violation[] => {
+  const { count, action, state, flags, device, sector, sectors, invokeNs, doneNs } = history.operations;
   const healedNs = allHealedNs(faults);
   const readBack = phaseOf(history, READ_BACK_PHASE);
-  const inReadBack = (read: Operation) =>
-    readBack !== undefined && read.invokeNs >= readBack.beginNs && read.invokeNs <= readBack.endNs;
-  const diedNs = endedNs(history, "initiator");
-  const ofTheDead = (read: Operation) =>
-    read.via === "initiator" && diedNs.some(t => t <= read.doneNs && t < (readBack?.endNs ?? 0));
-  return [...operations.values()]
-    .filter(({ action, state }) => action === "read" && state !== "ok")
-    .filter(read => !ofTheDead(read))
-    .filter(read => inReadBack(read) || (read.state === "fail" && read.invokeNs > healedNs))
-    .map(read => ({
+  const died = diedNs(history);
+  const found: Violation[] = [];
+  for (let row = 0; row < count; row++) {
+    if (action[row] !== ACTION.read || state[row] === STATE.ok) continue;
+    const [startNs, endNs] = [invokeNs[row] ?? 0, doneNs[row] ?? 0];
+    const inReadBack = readBack !== undefined && startNs >= readBack.beginNs && startNs <= readBack.endNs;
+    // No kernel under test is asked for the target's disk image: where that cannot be read, it is this machine's doing.
+    if (((flags[row] ?? 0) & BACKING) !== 0) continue;
+    // A lab that is taken down afterwards has not died.
+    if (died <= endNs && died < (readBack?.endNs ?? 0)) continue;
+    if (!inReadBack && !(state[row] === STATE.fail && startNs > healedNs)) continue;
+    const disk = disks.find(({ devices }) => devices[device[row] ?? 0] === 1);
+    if (disk === undefined) continue;
+    found.push({
       class: "unreadable",
-      sector: read.sector,
-      sectors: read.sectors,
-      read,
-      expected: [],
-      proof: { kind: "unreadable", readBack: inReadBack(read) },
-    }));
-};
-
-/** Adjacent violations that are one: the same read found the same wrong thing in place of the same right ones. */
-const joined = (violations: readonly Violation[], operations: Operations): Violation[] => {
-  const result: Violation[] = [];
-  const open = new Map<string, number>();
-  for (const violation of violations) {
-    const { found } = badExtentOf(violation, operations);
-    const key = JSON.stringify([
-      violation.read.op,
-      titleOf(violation.proof),
-      found.op,
-      found.label,
-      violation.expected,
-    ]);
-    const place = open.get(key);
-    const before = place === undefined ? undefined : result[place];
-    if (place !== undefined && before !== undefined && before.sector + before.sectors === violation.sector) {
-      result[place] = { ...before, sectors: before.sectors + violation.sectors };
-    } else {
-      open.set(key, result.length);
-      result.push(violation);
-    }
+      disk,
+      sector: sector[row] ?? 0,
+      sectors: sectors[row] ?? 0,
+      read: row + 1,
+      startNs,
+      expected: () => [],
+      proof: { kind: "unreadable", readBack: inReadBack },
+    });
   }
-  return result;
+  return found;
 };
 
-const total = (violations: readonly Violation[], listed: number): string => {
-  if (violations.length === 1) return "";
-  const sectors = violations.reduce((sum, violation) => sum + violation.sectors, 0);
-  const reads = new Set(violations.map(({ read }) => read.op)).size;
-  const cut = listed < violations.length ? `; the first ${listed} runs are listed` : "";
-  return ` In all, ${plural(reads, "read")} found this in ${plural(violations.length, "run")} of sectors, ${plural(sectors, "sector")} together${cut}.`;
-};
-
-/** One finding for all violations of a class. The most damning one that was seen first is explained. */
-const findingOf = (
-  violations: readonly Violation[],
-  operations: Operations,
-  faults: readonly FaultSpan[],
-): Finding | undefined => {
-  const rank = ({ proof }: Violation) => TITLES.indexOf(titleOf(proof));
-  const sorted = [...violations].sort((a, b) => rank(a) - rank(b) || a.read.invokeNs - b.read.invokeNs);
-  const [first] = sorted;
-  if (first === undefined) return undefined;
-  const extents: BadExtent[] = sorted.slice(0, MAX_EXTENTS).map(violation => badExtentOf(violation, operations));
-  const { text, lines } = explain(first, operations, faults);
-  return {
-    oracle: "integrity",
-    class: first.class,
-    title: titleOf(first.proof),
-    explanation: `${text}${total(violations, extents.length)}`,
-    lines,
-    extents,
-  };
-};
-
-/** Why nothing can be said about the disk: nothing was acknowledged, or it was not read back completely. */
-const blindness = (operations: Operations, segments: readonly Segment[]): string | undefined => {
-  const writes = [...operations.values()].filter(({ action }) => action === "write");
-  if (!writes.some(({ state }) => state === "ok"))
-    return "No write was acknowledged, so there is nothing to hold the disk to.";
-  const lastNs = writes.reduce((last, w) => Math.max(last, w.state === "unanswered" ? w.invokeNs : w.doneNs), 0);
-  for (const via of ["initiator", "backing"] as const) {
-    const how = via === "initiator" ? "through the initiator" : "from the target's backing device";
-    const isFinal = (read: Operation) => read.via === via && read.invokeNs >= lastNs;
-    const due = segments.filter(segment => segment.writes.some(({ state }) => state === "ok"));
-    const missed = due.filter(segment => !segment.sightings.some(({ read }) => isFinal(read)));
-    if (missed.length === due.length) return `No final read: nothing was read ${how} after the last write was over.`;
-    if (missed.length === 0) continue;
-    const count = (of: readonly Segment[]) => of.reduce((sum, { sectors }) => sum + sectors, 0);
-    return `The final read is incomplete: ${count(missed)} of ${plural(count(due), "sector")} with acknowledged data were not read ${how} after the last write was over.`;
+/** Why the target's disk image was not read, where that was tried. */
+const unreadImage = ({ operations }: History): string | undefined => {
+  const { count, action, state, flags, errors } = operations;
+  for (let row = 0; row < count; row++) {
+    if (action[row] !== ACTION.read || state[row] === STATE.ok || ((flags[row] ?? 0) & BACKING) === 0) continue;
+    return `The target's disk image could not be read (read ${row + 1}): ${errors.get(row) ?? "no answer"}.`;
   }
   return undefined;
 };
 
-export const integrityOracle: Oracle = {
-  name: "integrity",
-  judge(history: History): Judgement {
-    const operations = operationsOf(history);
-    const faults = faultsOf(history);
-    const segments = segmentsOf(operations.values());
-    const violations = segments.flatMap(segment => violationsOf(segment, operations));
-    const all = Map.groupBy(
-      [...joined(violations, operations), ...unreadable(history, operations, faults)],
-      violation => violation.class,
-    );
-    const findings = INTEGRITY_CLASSES.map(name => findingOf(all.get(name) ?? [], operations, faults));
-    const blind = blindness(operations, segments);
-    const found = { findings: findings.filter(finding => finding !== undefined) };
-    return blind === undefined ? found : { ...found, blind };
-  },
+type ClassRuns = NonNullable<ReturnType<ViolationRuns["of"]>>;
+
+const total = ({ runs, sectors, reads }: ClassRuns, listed: number): string => {
+  if (runs === 1) return "";
+  const cut = listed < runs ? `; the first ${listed} runs are listed` : "";
+  return ` In all, ${plural(reads.size, "read")} found this in ${plural(runs, "run")} of sectors, ${plural(sectors, "sector")} together${cut}.`;
 };
+
+/** One finding for all violations of a class. The most damning one that was seen first is explained. */
+const findingOf = (
+  name: IntegrityClass,
+  all: ClassRuns | undefined,
+  history: History,
+  faults: readonly FaultSpan[],
+): Finding | undefined => {
+  const sorted = all?.best() ?? [];
+  const [first] = sorted;
+  if (all === undefined || first === undefined) return undefined;
+  const table = history.operations;
+  const witness = new Witness(history, faults);
+  const testimonies = sorted.slice(0, WITNESSED).map(violation => witness.of(violation));
+  const { text, lines } = explain(first, { history, table, faults });
+  const said = testimonies[0]?.text ?? "";
+  return {
+    oracle: "integrity",
+    class: name,
+    title: titleOf(first.proof),
+    explanation: `${text}${said === "" ? "" : ` ${said}`}${total(all, sorted.length)}`,
+    lines: linesOf([...lines, ...(testimonies[0]?.lines ?? [])]),
+    extents: sorted.map((violation, index) => badExtentOf(violation, table, testimonies[index]?.commands)),
+  };
+};
+
+/** @param limits how much of the disk is looked at at a time; the judgement is the same. */
+export const judgeIntegrity = (history: History, limits: SegmentLimits = {}): Judgement => {
+  const table = history.operations;
+  const owners = ownersOf(table);
+  const judge = new SegmentJudge(table);
+  const sight = new Sight(table, owners);
+  const runs = new ViolationRuns();
+  const disks = disksOf(history);
+  for (const disk of disks) {
+    eachSegment(
+      table,
+      disk.devices,
+      segment => {
+        sight.see(segment);
+        if (!judge.explained(segment)) runs.add(violationsOf(table, owners, disk, segment));
+      },
+      limits,
+    );
+  }
+  const faults = faultsOf(history);
+  for (const violation of unreadable(history, disks, faults)) runs.add([violation]);
+  const findings = INTEGRITY_CLASSES.map(name => findingOf(name, runs.of(name), history, faults));
+  const blind = sight.blindness();
+  const found = { findings: findings.filter(finding => finding !== undefined) };
+  if (blind === undefined) return found;
+  return { ...found, blind: [blind, unreadImage(history)].filter(words => words !== undefined).join(" ") };
+};
+
+export const integrityOracle: Oracle = { name: "integrity", judge: history => judgeIntegrity(history) };

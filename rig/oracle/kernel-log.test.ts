@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { CONSOLE_FULL } from "../core/names.ts";
+import { createRng } from "../core/rng.ts";
+import { cleanLine } from "../core/untrusted.ts";
 import { findingSchema } from "./finding.ts";
 import { kernelLogOracle } from "./kernel-log.ts";
 import { HistoryBuilder } from "./testdata/history-builder.ts";
@@ -49,7 +52,9 @@ describe("two consoles", () => {
       return event?.kind === "console" ? event.line.slice("[  103.902551] ".length).slice(0, 12) : event?.kind;
     });
     expect(shown).toEqual(["BUG: kernel ", "Kernel panic", "fault"]);
-    expect(finding?.excerpt?.length).toBeLessThanOrEqual(60);
+    expect(finding?.excerpt?.[0]).toContain("BUG: kernel NULL pointer dereference");
+    expect(finding?.excerpt?.at(-1)).toContain("---[ end Kernel panic");
+    expect(finding?.excerpt?.length).toBeGreaterThan(30);
   });
 
   test("one finding for each title and node, the worst first", () => {
@@ -86,6 +91,56 @@ describe("two consoles", () => {
       builder.console("target", 5, line).console("initiator", 5, "[    5.000001] eth0: link up");
     expect(judge(builder).findings.map(({ title }) => title)).toEqual(["WARNING in iscsi_stop_conn"]);
   });
+});
+
+test("fifty titles are told, and how many more there are", () => {
+  const warnings = Array.from(
+    { length: 60 },
+    (_, i) => `[    1.000001] WARNING: CPU: 0 PID: 1 at a/b.c:1 f${i}+0x1/0x2`,
+  );
+  const { findings } = judge(quiet().console("initiator", 5, ...warnings));
+  expect(findings).toHaveLength(50);
+  expect(findings.at(-1)?.explanation).toMatch(/ There are 10 more titles\.$/);
+});
+
+describe("five megabytes of noise", () => {
+  const rng = createRng(7);
+  const noise = (): string[] => {
+    const bytes = Buffer.alloc(5_000_000);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = rng.integer(0, 255);
+    return bytes
+      .toString("latin1")
+      .split("\n")
+      .map(line => cleanLine(line, 1000));
+  };
+  const escapes = Array.from({ length: 50_000 }, (_, i) =>
+    cleanLine(`\u001b[2J\u001b[${i % 80};1H[  OK  ] BUG-free ${i} \u001b[31m`.repeat(2), 1000),
+  );
+
+  test.each([
+    ["of random bytes", noise],
+    ["of terminal escapes", () => escapes],
+    ["of one line", () => ["[ ".repeat(2_500_000)]],
+    [
+      "of beginnings",
+      () => Array.from({ length: 50_000 }, (_, i) => `[    1.000001][ T${i}] Oops ${"[ 1.000001".repeat(9)}`),
+    ],
+  ])("%s are no finding and cost little, and hide no report", (_name, lines) => {
+    const text = lines();
+    const history = quiet()
+      .console("initiator", 5, ...text, ...sample("warning-5.10.txt"), ...text)
+      .build();
+    const began = performance.now();
+    const { findings } = kernelLogOracle.judge(history);
+    expect(performance.now() - began).toBeLessThan(4000);
+    expect(findings.map(({ title }) => title)).toEqual(["WARNING in iscsi_stop_conn"]);
+  });
+});
+
+test("blind where a console said too much to be read", () => {
+  const full = judge(quiet().console("target", 5, CONSOLE_FULL));
+  expect(full.findings).toEqual([]);
+  expect(full.blind).toContain("The target's console said too much");
 });
 
 test("blind where a node's console was not seen", () => {

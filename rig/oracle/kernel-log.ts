@@ -2,7 +2,7 @@
  * Did a kernel complain? Both nodes' serial consoles are read for the kernel's own reports: panics, oopses, memory
  * errors, lockups, hung tasks, warnings. No ssh is needed, so a kernel that died is heard too.
  */
-import { NODE_NAMES, type NodeName } from "../core/names.ts";
+import { CONSOLE_FULL, NODE_NAMES, type NodeName } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
 import { eventsOf, type FaultSpan, faultsOf, type Located, seconds } from "../history/view.ts";
 import { type ConsoleReport, reportsOf } from "./console-report.ts";
@@ -10,6 +10,9 @@ import { REPORT_CLASSES } from "./console-start.ts";
 import type { Finding } from "./finding.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
 import { faultRelation, linesOf } from "./words.ts";
+
+/** Beyond this many titles nobody learns anything new, and a console that makes them up must not fill the results. */
+const MAX_TITLES = 50;
 
 type ConsoleLine = Located<EventOf<"console">>;
 
@@ -46,7 +49,7 @@ const findingOf = (
       worst.panic === undefined ? undefined : lines[worst.panic]?.line,
       relation.line,
     ]),
-    excerpt: [...worst.excerpt],
+    excerpt: [...worst.lines],
   };
 };
 
@@ -64,8 +67,24 @@ export const kernelLogOracle: Oracle = {
         if (finding !== undefined) found.push({ order: Math.min(...same.map(rank)), finding });
       }
     }
-    const findings = found.sort((a, b) => a.order - b.order).map(({ finding }) => finding);
+    const all = found.sort((a, b) => a.order - b.order).map(({ finding }) => finding);
+    const rest = all.length - MAX_TITLES;
+    const findings = all
+      .slice(0, MAX_TITLES)
+      .map((finding, index) =>
+        rest > 0 && index === MAX_TITLES - 1
+          ? { ...finding, explanation: `${finding.explanation} There are ${rest} more titles.` }
+          : finding,
+      );
     const silent = NODE_NAMES.filter(node => !console.some(({ event }) => event.node === node));
+    const full = NODE_NAMES.filter(node =>
+      console.some(({ event }) => event.node === node && event.line === CONSOLE_FULL),
+    );
+    if (full.length > 0)
+      return {
+        findings,
+        blind: `The ${full.join("'s and the ")}'s console said too much to be read to its end, so a crash may have gone unnoticed.`,
+      };
     if (silent.length === 0) return { findings };
     return {
       findings,

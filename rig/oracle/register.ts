@@ -6,7 +6,7 @@
  *
  * A write and the reads that saw it are a *cluster*, and in any valid order they stand together. Of a cluster only two
  * moments matter: its first answer (`minEnd`) and its last invocation (`maxStart`). Cluster X must come before Y if an
- * operation of X was answered before one of Y was invoked, that is if X.minEnd < Y.maxStart. There is a valid order
+ * operation of X was answered before one of Y was invoked, that is if X.minEnd < Y.maxStart; equal moments leave both orders open. There is a valid order
  * exactly if no read ends before its write begins and no two clusters must each come before the other: any longer cycle
  * contains such a pair, because the cluster with the least minEnd precedes every cluster that has a predecessor.
  *
@@ -38,84 +38,160 @@ export interface RegisterRead {
   readonly endNs: number;
 }
 
-/** A write and the reads that saw it. */
-export interface Cluster {
-  readonly write: RegisterWrite;
-  readonly reads: RegisterRead[];
-  minEnd: number;
-  maxStart: number;
+/** What matters of a cluster. */
+export interface Zone {
+  readonly minEnd: number;
+  readonly maxStart: number;
 }
 
-const UNWRITTEN: RegisterWrite = {
+/** The content before the first write, as a write. */
+export const UNWRITTEN: RegisterWrite = {
   id: INITIAL,
   startNs: Number.NEGATIVE_INFINITY,
   endNs: Number.NEGATIVE_INFINITY,
   required: true,
 };
 
-export const clusterOf = (write: RegisterWrite): Cluster => ({
-  write,
-  reads: [],
-  minEnd: write.endNs,
-  maxStart: write.startNs,
-});
+/** The clusters of one register in columns that are used again for the next: a disk has a million registers. */
+export class Zones {
+  count = 0;
+  #minEnd = new Float64Array(64);
+  #maxStart = new Float64Array(64);
+  /** 1 where the cluster must have had its effect: acknowledged or seen. */
+  #effect = new Uint8Array(64);
+  /** The forward zones in the order of their beginnings. */
+  #from = new Float64Array(64);
+  #to = new Float64Array(64);
 
-export const addRead = (cluster: Cluster, read: RegisterRead): void => {
-  cluster.reads.push(read);
-  cluster.minEnd = Math.min(cluster.minEnd, read.endNs);
-  cluster.maxStart = Math.max(cluster.maxStart, read.startNs);
-};
-
-type Zone = Pick<Cluster, "minEnd" | "maxStart">;
-
-/** Whether an operation of `x` was answered before one of `y` was invoked. Equal moments leave both orders open. */
-export const mustPrecede = (x: Zone, y: Zone): boolean => x.minEnd < y.maxStart;
-
-/** Whether each must come before the other. */
-export const conflicting = (x: Zone, y: Zone): boolean => mustPrecede(x, y) && mustPrecede(y, x);
-
-/** All writes as clusters without reads, the initial content among them. */
-export const clustersOf = (writes: readonly RegisterWrite[]): Map<number, Cluster> =>
-  new Map([UNWRITTEN, ...writes].map(write => [write.id, clusterOf(write)]));
-
-/** Whether the cluster takes part in the order: it must have had its effect. */
-export const tookEffect = (cluster: Cluster): boolean => cluster.write.required || cluster.reads.length > 0;
-
-const overlapping = (forward: readonly Zone[]): boolean =>
-  forward.some((zone, index) => {
-    const next = forward[index + 1];
-    return next !== undefined && next.minEnd < zone.maxStart;
-  });
-
-/** Of zones sorted by minEnd, the last that begins before `moment`. */
-const lastBefore = (forward: readonly Zone[], moment: number): Zone | undefined => {
-  let low = 0;
-  let high = forward.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((forward[middle] as Zone).minEnd < moment) low = middle + 1;
-    else high = middle;
+  /** Forgets all clusters. */
+  clear(): void {
+    this.count = 0;
   }
-  return forward[low - 1];
-};
+
+  /** Adds a cluster that nobody has seen yet. */
+  add(startNs: number, endNs: number, required: boolean): void {
+    const index = this.count++;
+    if (index >= this.#minEnd.length) this.#grow();
+    this.#minEnd[index] = endNs;
+    this.#maxStart[index] = startNs;
+    this.#effect[index] = required ? 1 : 0;
+  }
+
+  /** Adds a read to the cluster that was added as number `index`, from 0. */
+  see(index: number, startNs: number, endNs: number): void {
+    if (endNs < (this.#minEnd[index] as number)) this.#minEnd[index] = endNs;
+    if (startNs > (this.#maxStart[index] as number)) this.#maxStart[index] = startNs;
+    this.#effect[index] = 1;
+  }
+
+  /** Whether no two clusters must each come before the other. */
+  consistent(): boolean {
+    let forward = 0;
+    let sorted = true;
+    for (let index = 0; index < this.count; index++) {
+      const begin = this.#minEnd[index] as number;
+      const end = this.#maxStart[index] as number;
+      if (begin >= end || this.#effect[index] === 0) continue;
+      if (forward > 0 && begin < (this.#from[forward - 1] as number)) sorted = false;
+      this.#from[forward] = begin;
+      this.#to[forward++] = end;
+    }
+    if (forward === 0) return true;
+    if (!sorted) this.#sort(forward);
+    for (let place = 1; place < forward; place++)
+      if ((this.#from[place] as number) < (this.#to[place - 1] as number)) return false;
+    return this.#backwardFit(forward);
+  }
+
+  /** Whether no backward zone lies inside a forward one. Those do not overlap, so only one may be around it. */
+  #backwardFit(forward: number): boolean {
+    let place = 0;
+    for (let index = 0; index < this.count; index++) {
+      const minEnd = this.#minEnd[index] as number;
+      const maxStart = this.#maxStart[index] as number;
+      if (minEnd < maxStart || this.#effect[index] === 0) continue;
+      // Writes come in the order of their invocation, so the place is mostly that of the one before or the next.
+      if (place < forward && (this.#from[place] as number) < maxStart) {
+        while (place + 1 < forward && (this.#from[place + 1] as number) < maxStart) place++;
+      } else {
+        place = this.#lastBefore(forward, maxStart);
+        if (place < 0) {
+          place = 0;
+          continue;
+        }
+      }
+      if (minEnd < (this.#to[place] as number)) return false;
+    }
+    return true;
+  }
+
+  /** Of the forward zones, the last that begins before `moment`; -1 for none. */
+  #lastBefore(forward: number, moment: number): number {
+    let low = 0;
+    let high = forward;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#from[middle] as number) < moment) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  /** Sorts the forward zones. They are nearly in order, and only where they are not is a real sort worth its while. */
+  #sort(forward: number): void {
+    const [from, to] = [this.#from, this.#to];
+    let moves = 16 * forward;
+    for (let index = 1; index < forward; index++) {
+      const begin = from[index] as number;
+      const end = to[index] as number;
+      let place = index;
+      for (; place > 0 && (from[place - 1] as number) > begin; place--, moves--) {
+        from[place] = from[place - 1] as number;
+        to[place] = to[place - 1] as number;
+      }
+      from[place] = begin;
+      to[place] = end;
+      if (moves < 0) break;
+    }
+    if (moves >= 0) return;
+    const order = Uint32Array.from({ length: forward }, (_, index) => index);
+    const [begins, ends] = [from.slice(0, forward), to.slice(0, forward)];
+    order.sort((a, b) => (begins[a] as number) - (begins[b] as number));
+    order.forEach((old, index) => {
+      from[index] = begins[old] as number;
+      to[index] = ends[old] as number;
+    });
+  }
+
+  #grow(): void {
+    const wanted = this.#minEnd.length * 2;
+    const grown = (old: Float64Array): Float64Array<ArrayBuffer> => {
+      const next = new Float64Array(wanted);
+      next.set(old);
+      return next;
+    };
+    this.#minEnd = grown(this.#minEnd);
+    this.#maxStart = grown(this.#maxStart);
+    this.#from = grown(this.#from);
+    this.#to = grown(this.#to);
+    const effect = new Uint8Array(wanted);
+    effect.set(this.#effect);
+    this.#effect = effect;
+  }
+}
 
 /**
  * Whether the reads and writes are linearizable, in O(n log n).
  * @param reads each of a write in `writes` or of INITIAL.
  */
 export const isLinearizable = (writes: readonly RegisterWrite[], reads: readonly RegisterRead[]): boolean => {
-  const clusters = clustersOf(writes);
+  const zones = new Zones();
+  const places = new Map([UNWRITTEN, ...writes].map((write, index) => [write.id, { index, write }]));
+  for (const { write } of places.values()) zones.add(write.startNs, write.endNs, write.required);
   for (const read of reads) {
-    const cluster = clusters.get(read.of);
-    if (cluster === undefined || read.endNs < cluster.write.startNs) return false;
-    addRead(cluster, read);
+    const place = places.get(read.of);
+    if (place === undefined || read.endNs < place.write.startNs) return false;
+    zones.see(place.index, read.startNs, read.endNs);
   }
-  const zones = [...clusters.values()].filter(tookEffect);
-  const forward = zones.filter(zone => zone.minEnd < zone.maxStart).sort((a, b) => a.minEnd - b.minEnd);
-  if (overlapping(forward)) return false;
-  return zones.every(zone => {
-    if (zone.minEnd < zone.maxStart) return true;
-    const around = lastBefore(forward, zone.maxStart);
-    return around === undefined || !conflicting(around, zone);
-  });
+  return zones.consistent();
 };

@@ -7,7 +7,8 @@
  */
 import type { PathName } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
-import { endedNs, endNs, eventsOf, type FaultSpan, faultsOf, type Located, phaseOf } from "../history/view.ts";
+import { endNs, eventsOf, type FaultSpan, faultsOf, type Located, phaseOf } from "../history/view.ts";
+import { diedNs } from "./node-death.ts";
 import { touches } from "./starvation.ts";
 
 export type SessionEvent = Located<EventOf<"session">>;
@@ -43,15 +44,8 @@ export interface SessionFacts {
   readonly untilNs: number;
 }
 
-const PANIC = /Kernel panic - not syncing/;
-
 const watchedUntil = (history: History): number =>
-  Math.min(
-    endNs(history),
-    phaseOf(history, "collect")?.beginNs ?? Number.POSITIVE_INFINITY,
-    ...endedNs(history),
-    ...eventsOf(history, "console").flatMap(({ event }) => (PANIC.test(event.line) ? [event.t] : [])),
-  );
+  Math.min(endNs(history), phaseOf(history, "collect")?.beginNs ?? Number.POSITIVE_INFINITY, diedNs(history));
 
 const OFFLINE: readonly (string | undefined)[] = ["offline", "transport-offline"];
 

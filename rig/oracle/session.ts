@@ -9,6 +9,7 @@
  *             logged in
  * split-view  the kernel has the session down while iscsid, alive, takes it for operational: nobody will log in again
  * stuck       a logout that was refused, never came back, or left the session where it was
+ * unnoticed   a connection that was dead for longer than the configuration lets that go unnoticed
  * down        a session that is still not logged in when its path has been in order for long
  * unprovoked  a session lost though nothing was broken on its path, and its connection was made after the last fault
  *
@@ -29,7 +30,9 @@ import {
   sessionFacts,
   wasLoggedOut,
 } from "./session-facts.ts";
-import { capital, faultRelation, linesOf } from "./words.ts";
+import { unnoticed } from "./session-unnoticed.ts";
+import { allowanceWords, type Draft, faultWords, nameOf } from "./session-words.ts";
+import { capital, linesOf } from "./words.ts";
 
 /** iscsid hears of an error at once, and its logger writes once a second. */
 const SPLIT_NS = 5e9;
@@ -44,20 +47,6 @@ const NOT_TRIED = new Map([
   [20, "iscsid was not running"],
   [32, "iscsid was connecting the session anew"],
 ]);
-
-type Draft = Omit<Finding, "oracle">;
-
-const nameOf = ({ sid, path }: { sid: string; path: string }): string => `session ${sid} of path ${path}`;
-
-const faultWords = (facts: SessionFacts, ns: number): { words: string; line: number | undefined } => {
-  const { words, line } = faultRelation(facts.faults, ns);
-  return { words: words === undefined ? "before anything had been broken" : words, line };
-};
-
-const allowanceWords = (facts: SessionFacts, ns: number): string => {
-  const heldUp = heldUpNs(facts.history, ns);
-  return heldUp === 0 ? "" : `, ${seconds(heldUp)} by which instruments hold the kernel's work up among it`;
-};
 
 const offline = (facts: SessionFacts, loss: Loss): Draft | undefined => {
   const { offline: at } = loss;
@@ -206,7 +195,7 @@ const judgeLogouts = (facts: SessionFacts): Logouts => {
 };
 
 /** The worst first; of one kind the earliest. */
-const CLASSES = ["offline", "split-view", "stuck", "down", "unprovoked"];
+const CLASSES = ["offline", "split-view", "stuck", "unnoticed", "down", "unprovoked"];
 
 export const sessionOracle: Oracle = {
   name: "session",
@@ -222,7 +211,7 @@ export const sessionOracle: Oracle = {
     const stays = Map.groupBy(facts.sessions, ({ event }) => event.sid)
       .values()
       .map(own => offlineLoggedIn(facts, own));
-    const findings = [...drafts, ...[...stays, ...lost].filter(draft => draft !== undefined)]
+    const findings = [...drafts, ...unnoticed(facts), ...[...stays, ...lost].filter(draft => draft !== undefined)]
       .sort((a, b) => CLASSES.indexOf(a.class) - CLASSES.indexOf(b.class))
       .map((draft): Finding => ({ oracle: "session", ...draft }));
     return blind.length === 0 ? { findings } : { findings, blind: blind.join(" ") };

@@ -183,6 +183,17 @@ describe("a session that was lost", () => {
     );
   });
 
+  test("is not where a node died: it took its sessions with it", () => {
+    const panic: HistoryEvent = {
+      t: ms(19_000),
+      kind: "console",
+      node: "target",
+      line: "Kernel panic - not syncing: x",
+    };
+    expect(starved(some(18_200), panic, lost)).toBeUndefined();
+    expect(starved(some(18_200), { ...panic, t: ms(21_000) }, lost)).toBeDefined();
+  });
+
   test("is not while the nodes had their CPU", () => {
     expect(starved(lost)).toBeUndefined();
     expect(starved(some(18_200, 149), lost)).toBeUndefined();

@@ -13,6 +13,7 @@
 import { NODE_NAMES, type NodeName, type PathName, READ_BACK_PHASE } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
 import { eventsOf, type FaultSpan, faultsOf, heldUpNs, phaseOf } from "../history/view.ts";
+import { diedNs } from "./node-death.ts";
 
 /** S where no NOP timer is known. */
 const DEFAULT_SPAN_MS = 1000;
@@ -155,7 +156,10 @@ const unprovokedLoss = ({ history, spanMs, waits, counts }: Measured): string | 
   const beforeMs = SPANS_BEFORE_LOSS * spanMs;
   const states = new Map<string, string>();
   const logouts = eventsOf(history, "logout");
+  const died = diedNs(history);
   for (const { event } of eventsOf(history, "session")) {
+    // What a node takes with it when it dies was not lost for want of a CPU.
+    if (event.t >= died) continue;
     const was = states.get(event.sid);
     states.set(event.sid, event.state);
     if (was !== "LOGGED_IN" || event.state === "LOGGED_IN" || !counts(event.t)) continue;

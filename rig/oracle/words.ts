@@ -2,7 +2,8 @@
  * The words that findings share: how operations, sectors and moments are named, and what the last fault had to do with a
  * moment. Explanations are read by people who have not seen the history, so they name everything in full.
  */
-import { type FaultSpan, type Operation, seconds } from "../history/view.ts";
+import type { Operation } from "../history/operations.ts";
+import { type FaultSpan, seconds } from "../history/view.ts";
 
 /** "8 sectors", "1 sector". */
 export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;

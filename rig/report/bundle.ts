@@ -15,6 +15,8 @@ export type NumberedEvent = readonly [line: number, event: HistoryEvent];
 export interface LeftOut {
   readonly operations: number;
   readonly consoleLines: number;
+  /** Commands that the target executed. */
+  readonly commands: number;
   readonly others: number;
 }
 
@@ -35,8 +37,10 @@ export interface CellBlock {
   readonly history?: Selection & {
     readonly header: Header;
     readonly detail: Detail;
-    /** The file ends in the middle of a line: the rig was killed while it wrote. */
+    /** The file has no end: the rig was killed while it wrote. */
     readonly truncated: boolean;
+    /** How many lines of it say nothing that can be believed. */
+    readonly damagedLines: number;
   };
 }
 

@@ -67,7 +67,7 @@ const fill = (app: string, place: keyof typeof PLACES, content: string): string 
 const blockOf = async (directory: string, run: Run, index: number, chooser: ReturnType<typeof detailChooser>) => {
   const summary = run.cells[index];
   if (summary === undefined) return undefined;
-  const { cell, history, truncated } = await loadCell(directory, summary);
+  const { cell, history } = await loadCell(directory, summary);
   if (cell === undefined && history === undefined) return undefined;
   const detail = chooser(summary);
   const block: CellBlock = {
@@ -79,7 +79,8 @@ const blockOf = async (directory: string, run: Run, index: number, chooser: Retu
             ...selectEvents(history, cell?.findings ?? [], BUDGETS[detail]),
             header: history.header,
             detail,
-            truncated,
+            truncated: history.truncated,
+            damagedLines: history.damage.length,
           },
         }),
   };

@@ -8,9 +8,11 @@ import path from "node:path";
 import { z } from "zod";
 import { RigError } from "../core/errors.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
-import { eventSchema, extentSchema, headerSchema } from "../history/event.ts";
+import { compactSchemas, endSchema } from "../history/compact.ts";
+import { eventSchema, headerSchema } from "../history/event.ts";
+import { extentSchema } from "../history/extent.ts";
 import { findingSchema } from "../oracle/finding.ts";
-import { FIELDS, type ShapeName, type Words } from "./json-schema-words.ts";
+import { COMPACT, FIELDS, type ShapeName, type Words } from "./json-schema-words.ts";
 import { cellSchema, kernelIdentitySchema, runSchema } from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -29,9 +31,9 @@ const SHAPES = {
     description: "One cell: a scenario on a kernel with a seed, run once, with what the oracles found.",
   },
   history: {
-    title: "One line of iscsi-rig history.ndjson, version 1",
+    title: "One line of iscsi-rig history.ndjson, version 2",
     description:
-      "The first line of the file is the header; every later line is one event. The field kind tells which. Lines are in the order in which they were recorded.",
+      "The first line of the file is the header; every later line is one event, and the last one the end. The field kind tells which. Operations and commands are arrays of numbers, whose first tells what they are; they may also be objects. Lines are in the order in which they were recorded.",
   },
   kernelIdentity: { title: "A kernel", description: "What a kernel is, so that a result can be tied to a build." },
   finding: {
@@ -49,7 +51,10 @@ const SHARED = { kernelIdentity: kernelIdentitySchema, finding: findingSchema, e
 const FILES = {
   run: runSchema,
   cell: cellSchema,
-  history: z.discriminatedUnion("kind", [headerSchema, ...eventSchema.options]),
+  history: z.union([
+    z.discriminatedUnion("kind", [headerSchema, ...eventSchema.options, endSchema]),
+    ...Object.values(compactSchemas),
+  ]),
 };
 export type SchemaName = keyof typeof FILES;
 export const SCHEMA_NAMES = Object.keys(FILES) as readonly SchemaName[];
@@ -79,6 +84,7 @@ class Describer {
     }
     const { items } = schema;
     if (typeof items === "object" && !Array.isArray(items)) this.describe(items, where, variant);
+    for (const item of schema.prefixItems ?? []) if (typeof item === "object") this.describe(item, where, variant);
     for (const option of schema.anyOf ?? []) this.describe(option, where, variant);
     for (const option of schema.oneOf ?? []) {
       const kind = constantOf(option);
@@ -119,6 +125,8 @@ const constantOf = ({ properties }: JsonSchema): string => {
 export const jsonSchemaOf = (name: SchemaName): JsonSchema => {
   const registry = z.registry<{ id?: string; title: string; description: string }>();
   for (const [id, shape] of Object.entries(SHARED)) registry.add(shape, { id, ...SHAPES[id as keyof typeof SHARED] });
+  for (const [line, shape] of Object.entries(compactSchemas))
+    registry.add(shape, { title: line, description: COMPACT[line as keyof typeof compactSchemas] });
   const schema: JsonSchema = z.toJSONSchema(FILES[name], { target: "draft-2020-12", metadata: registry });
   for (const [shape, part] of [[name, schema] as const, ...Object.entries(schema.$defs ?? {})]) {
     const describer = new Describer(shape as ShapeName);

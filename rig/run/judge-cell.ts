@@ -1,11 +1,11 @@
-/** Judging a cell that may have been stopped, or starved by the machine. */
-import type { RigError } from "../core/errors.ts";
-import type { History } from "../history/event.ts";
-import { type CellJudgement, type JudgeOptions, judge } from "../oracle/judge.ts";
+/**
+ * Judging a cell that may have been stopped, or starved by the machine. Nothing but its history is asked, so a stored cell
+ * has the same verdict whenever it is judged again.
+ */
+import type { EventOf, History } from "../history/event.ts";
+import { type CellJudgement, judge, stoppedBy } from "../oracle/judge.ts";
 import { judgeStarvation } from "../oracle/starvation.ts";
-import { isUnrecovered } from "../scenario/controls.ts";
 import { cellStatus } from "../verdict/cell-status.ts";
-import { isUnanswered } from "../workload/ledger.ts";
 
 export interface JudgedCell extends CellJudgement {
   /** What was found is worth nothing, for want of CPU: run the cell again. */
@@ -15,32 +15,23 @@ export interface JudgedCell extends CellJudgement {
 }
 
 /**
- * The oracles' word. An operation without an answer and a session that did not come back are theirs to judge; only if they
- * find nothing is it the rig's error.
- */
-const ask = (history: History, options: JudgeOptions): CellJudgement => {
-  if (!isUnanswered(options.error) && !isUnrecovered(options.error)) return judge(history, options);
-  const without = judge(history, { ...options, error: undefined });
-  return without.status === "FAIL" ? without : judge(history, options);
-};
-
-/**
  * No verdict depends on load, so nothing that was found in a starved lab is kept. What stopped the cell is most likely
  * starvation's doing too; but what the machine lacked it will lack the next time, and stays a MISS.
  */
-const discard = (starved: string, error: RigError | undefined): Omit<JudgedCell, "worstWaitMs"> =>
-  error?.blame === "environment"
-    ? { findings: [], ...cellStatus({ findings: [], evidence: [], blind: [starved], error }), starved: false }
+const discard = (starved: string, stopped: EventOf<"stopped"> | undefined): Omit<JudgedCell, "worstWaitMs"> =>
+  stopped?.blame === "environment"
+    ? { findings: [], ...cellStatus({ findings: [], evidence: [], blind: [starved], error: stopped }), starved: false }
     : {
         findings: [],
         status: "ERROR",
-        reason: error === undefined ? starved : `${starved} ${error.message}`,
+        reason: stopped === undefined ? starved : `${starved} ${stopped.message}`,
         starved: true,
       };
 
 /** The status of a cell, what was found, and whether the machine let it be judged at all. */
-export const judgeCell = (history: History, options: JudgeOptions = {}): JudgedCell => {
+export const judgeCell = (history: History): JudgedCell => {
+  if (history.damage.length > 0) return { ...judge(history), starved: false, worstWaitMs: 0 };
   const { starved, worstWaitMs } = judgeStarvation(history);
-  if (starved !== undefined) return { ...discard(starved, options.error), worstWaitMs };
-  return { ...ask(history, options), starved: false, worstWaitMs };
+  if (starved !== undefined) return { ...discard(starved, stoppedBy(history)), worstWaitMs };
+  return { ...judge(history), starved: false, worstWaitMs };
 };

@@ -30,7 +30,14 @@ const world = vi.hoisted(() => ({
 }));
 
 const CONFIGURED: Configured = {
-  sessions: [{ path: "a", sid: "1", disk: "sda", dev: "8:0", sectors: 2048, values: { HeaderDigest: "None" } }],
+  sessions: [
+    {
+      path: "a",
+      sid: "1",
+      disks: [{ lun: 0, name: "sda", dev: "8:0", sectors: 2048 }],
+      values: { HeaderDigest: "None" },
+    },
+  ],
   target: { ErrorRecoveryLevel: "0" },
 };
 
@@ -73,7 +80,7 @@ vi.mock("../lab/save.ts", () => ({
     world.told.push("save");
     await world.save();
     for (const node of NODE_NAMES) await writeFile(path.join(directory, `devices-${node}`), "registers");
-    return { hasBacking: false, versions: { target: "#1", initiator: "#1" } };
+    return { written: [], versions: { target: "#1", initiator: "#1" } };
   },
 }));
 vi.mock("../scenario/bench.ts", async original => ({

@@ -16,6 +16,7 @@ import type { LabRequest } from "../lab/request.ts";
 import { saveLab } from "../lab/save.ts";
 import { SNAPSHOT_FILES, SNAPSHOT_KIND, type Snapshot, snapshotKey } from "../lab/snapshot.ts";
 import { type Configured, configuredSchema, configureLab, setUpParts } from "../scenario/bench.ts";
+import { shapeOf } from "../scenario/devices.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 
 export interface ReadyLab {
@@ -41,9 +42,9 @@ export interface ReadyLabRequest extends LabRequest {
 
 /** What `about.json` in a snapshot says. */
 const aboutSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   configured: configuredSchema,
-  hasBacking: z.boolean(),
+  written: z.array(z.number()),
   versions: z.strictObject({ target: z.string(), initiator: z.string() }),
 });
 
@@ -136,7 +137,9 @@ export class Labs {
     let lab: Lab | undefined;
     try {
       const setUp = configureLab(scenario, sink, signal);
-      const booted = await phase("boot", () => bootLab({ ...request, onNode: setUp.onNode }));
+      const booted = await phase("boot", () =>
+        bootLab({ ...request, shape: shapeOf(scenario.lab), onNode: setUp.onNode }),
+      );
       lab = booted;
       const configured = await phase("set-up", () => setUp.done(booted));
       const why = this.#useSnapshots ? this.#refused.get(keyOf(request)) : "snapshots are turned off";
@@ -205,6 +208,7 @@ export class Labs {
         const setUp = configureLab(scenario, NO_SINK, request.signal);
         await using lab = await bootLab({
           ...request,
+          shape: shapeOf(scenario.lab),
           onNode: setUp.onNode,
           sink: NO_SINK,
           artefacts: building,
@@ -216,19 +220,19 @@ export class Labs {
         await lab.collect();
         await writeFile(
           path.join(building, SNAPSHOT_FILES.about),
-          `${JSON.stringify({ version: 1, configured, ...saved }, null, 2)}\n`,
+          `${JSON.stringify({ version: 2, configured, ...saved }, null, 2)}\n`,
         );
       },
     });
     await trimCache(SNAPSHOT_KIND, keepMiB(), key);
     const text = await readFile(path.join(directory, SNAPSHOT_FILES.about), "utf8");
-    const { configured, hasBacking, versions } = aboutSchema.parse(JSON.parse(text));
-    return { snapshot: { key, directory, hasBacking, versions }, configured };
+    const { configured, written, versions } = aboutSchema.parse(JSON.parse(text));
+    return { snapshot: { key, directory, written, versions }, configured };
   }
 }
 
 const keyOf = ({ bay, kernel, scenario, backingMiB }: ReadyLabRequest): string =>
-  snapshotKey(bay.host, kernel, [String(backingMiB), ...setUpParts(scenario)]);
+  snapshotKey(bay.host, kernel, [String(backingMiB), ...setUpParts(scenario)], shapeOf(scenario.lab));
 
 /** The console of the boot that a snapshot was made from: what the kernel said then is part of every lab restored from it. */
 const bootConsole = async (snapshot: Snapshot, { sink, artefacts }: ReadyLabRequest): Promise<void> => {
@@ -255,6 +259,8 @@ const restore = async (
     text: `The lab is restored from the snapshot ${snapshot.key}; the consoles begin with its boot.`,
   });
   await bootConsole(snapshot, request);
-  const lab = await request.phase("restore", () => restoreLab({ ...request, snapshot }));
+  const lab = await request.phase("restore", () =>
+    restoreLab({ ...request, shape: shapeOf(request.scenario.lab), snapshot }),
+  );
   return { lab, configured, how: "restored" };
 };

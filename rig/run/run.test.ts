@@ -8,7 +8,7 @@ import type { LabHost } from "../lab/host.ts";
 import { type CellSummary, type Run, runSchema } from "../results/schema.ts";
 import type { Scenario } from "../scenario/scenario.ts";
 import { ownCache, temporaryDirectory } from "../testing/bench-dir.ts";
-import { type CellRequest, cellDirectory } from "./cell.ts";
+import { type CellRequest, cellDirectory } from "./cell-request.ts";
 import type { CellOutcome } from "./cells.ts";
 import { rememberDurations } from "./durations.ts";
 import { type RunRequest, runAll } from "./run.ts";
@@ -113,6 +113,7 @@ const setUp = async (more: Partial<RunRequest> = {}) => {
     out,
     timeoutScale: 1,
     keepLab: false,
+    dumpMemory: false,
     jobs: 1,
     snapshots: true,
     log,

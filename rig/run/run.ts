@@ -38,6 +38,7 @@ export interface RunRequest {
   readonly out: string;
   readonly timeoutScale: number;
   readonly keepLab: boolean;
+  readonly dumpMemory: boolean;
   /** How many labs run side by side. */
   readonly jobs: "auto" | number;
   /** Whether labs start from snapshots where that is possible. */
@@ -155,6 +156,7 @@ export const runAll = async (request: RunRequest): Promise<RunResult> => {
           out: directory,
           timeoutScale: request.timeoutScale,
           keepLab: request.keepLab && item === plan.at(-1),
+          dumpMemory: request.dumpMemory,
           signal: stop,
           onRemoval: next => {
             removal = next;

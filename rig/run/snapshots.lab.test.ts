@@ -125,7 +125,7 @@ describe("labs from one snapshot", () => {
     await one.rewrite().acknowledged(20_000);
     await one.readBack(20_000);
     await other.readBack(20_000);
-    await using image = await open(labs[1]?.ready.lab.backing ?? "", "r");
+    await using image = await open(labs[1]?.ready.lab.backings[0] ?? "", "r");
     const { buffer } = await image.read(Buffer.alloc(8 * 4096), 0, 8 * 4096, 0);
     expect(buffer.every(byte => byte === 0)).toBe(true);
   });

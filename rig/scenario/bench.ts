@@ -6,31 +6,21 @@ import type { Scope } from "../core/scope.ts";
 import { FaultDesk } from "../fault/fault.ts";
 import type { HistorySink } from "../history/event.ts";
 import { INITIATOR_SCRIPTS, login, prepareInitiator } from "../iscsi/initiator.ts";
-import { MULTIPATH_NAME, multipathTable } from "../iscsi/multipath.ts";
-import { answerWithinMs, iscsidConf, logoutWithinMs, shortestNoopMs } from "../iscsi/parameters.ts";
+import { multipathTable } from "../iscsi/multipath.ts";
+import { answerWithinMs, iscsidConf, logoutWithinMs, noticeMs, shortestNoopMs } from "../iscsi/parameters.ts";
 import { requireQueuePairs } from "../iscsi/queue-pair.ts";
 import { startTarget, TARGET_SCRIPTS } from "../iscsi/target.ts";
 import { Watch } from "../iscsi/watch.ts";
 import type { Lab } from "../lab/lab.ts";
-import { type Node, script } from "../lab/node.ts";
-import { NBD_PORT } from "../lab/qemu-argv.ts";
+import type { Node } from "../lab/node.ts";
+import { armWitness } from "../witness/arm.ts";
+import { WITNESS_PARTS } from "../witness/probes.ts";
 import { Ledger } from "../workload/ledger.ts";
-import { NbdClient } from "../workload/nbd.ts";
 import type { Bench } from "./controls.ts";
+import { deviceSpecs, mapsOf } from "./devices.ts";
 import { Instruments, requireInstruments } from "./instruments.ts";
 import type { Scenario } from "./scenario.ts";
-
-const EXPORT = "rig";
-
-/**
- * $1 device, $2 its table, $3 port, $4 export name. The server has no page cache: an answer means that the device under test
- * answered. With the two malloc settings every request has memory of its own, given back whole when it is answered: what a dead
- * command still points to is then what it was to write, not whatever the allocator put there next.
- */
-const SERVE = `
-DM_DISABLE_UDEV=1 dmsetup create "$1" --table "$2"
-MALLOC_MMAP_THRESHOLD_=4096 MALLOC_TOP_PAD_=0 qemu-nbd --fork --persistent --shared=8 --cache=none --aio=native --format=raw --bind=0.0.0.0 --port="$3" --export-name="$4" "/dev/mapper/$1"
-`;
+import { openDevices, SERVE, serveDevices } from "./serve.ts";
 
 /** What is known of a lab whose target, sessions and device are ready. It goes into a snapshot beside the guests' state. */
 export const configuredSchema = z.strictObject({
@@ -38,9 +28,7 @@ export const configuredSchema = z.strictObject({
     z.strictObject({
       path: z.enum(PATH_NAMES),
       sid: z.string(),
-      disk: z.string(),
-      dev: z.string(),
-      sectors: z.number(),
+      disks: z.array(z.strictObject({ lun: z.number(), name: z.string(), dev: z.string(), sectors: z.number() })),
       values: z.record(z.string(), z.string()),
     }),
   ),
@@ -57,6 +45,7 @@ export const setUpParts = ({ lab, timing, session }: Scenario): readonly string[
   iscsidConf(timing, session),
   multipathTable(PATH_NAMES.map((_, index) => ({ sectors: 1, dev: `8:${index}` }))),
   SERVE,
+  ...WITNESS_PARTS,
 ];
 
 type Step = <T>(text: string, work: Promise<T>) => Promise<T>;
@@ -84,16 +73,18 @@ export const configureLab = (
   const step = stepOf(sink);
   const target = Promise.withResolvers<Record<string, string>>();
   const initiator = Promise.withResolvers<undefined>();
+  let armed: Promise<string | undefined> | undefined;
   // Where the boot fails nobody asks for them.
   for (const { promise } of [target, initiator]) promise.catch(() => undefined);
   return {
     onNode: node => {
-      if (node.name === "target")
-        step("set up the target", startTarget(node, timing, session, transport, signal)).then(
-          target.resolve,
-          target.reject,
-        );
-      else
+      if (node.name === "target") {
+        const started = startTarget(node, timing, session, transport, scenario.lab, signal);
+        step("set up the target", started).then(target.resolve, target.reject);
+        // While the initiator logs in.
+        armed = started.then(() => armWitness(node.agent, signal));
+        armed.catch(() => undefined);
+      } else
         step("start iscsid", prepareInitiator(node, timing, session, transport, signal)).then(
           () => initiator.resolve(undefined),
           initiator.reject,
@@ -102,12 +93,18 @@ export const configureLab = (
     done: async lab => {
       const { initiator: node } = lab.nodes;
       const [targetValues] = await Promise.all([target.promise, initiator.promise]);
-      const sessions = await step("log in over both paths", login(node, timing, session, transport, signal));
-      // One command for both: every command that is started costs an emulated guest a tenth of a second.
-      const args = [MULTIPATH_NAME, multipathTable(sessions), String(NBD_PORT), EXPORT];
-      await step("join the paths by dm-multipath and serve the device by NBD", script(node, SERVE, args, { signal }));
+      const loggingIn = login(node, timing, session, transport, scenario.lab, signal);
+      const sessions = await step("log in over both paths", loggingIn);
+      const devices = deviceSpecs(scenario.lab, sessions);
+      const what = devices.some(({ table }) => table !== undefined)
+        ? "join the paths by dm-multipath and serve"
+        : "serve";
+      await step(`${what} the device by NBD`, serveDevices(node, devices, signal));
+      const deaf = await armed;
+      if (deaf !== undefined)
+        sink.record({ kind: "note", text: `The target's kernel will not tell all it does: ${deaf}` });
       return {
-        sessions: sessions.map(one => ({ ...one, values: { ...one.values } })),
+        sessions: sessions.map(one => ({ ...one, disks: [...one.disks], values: { ...one.values } })),
         target: targetValues,
       };
     },
@@ -127,29 +124,29 @@ export interface BenchRequest {
   readonly scope: Scope;
 }
 
-/** Opens the device of a configured lab and begins to watch: all that a timeline needs. */
+/** Opens the devices of a configured lab and begins to watch: all that a timeline needs. */
 export const openBench = async (request: BenchRequest): Promise<Bench> => {
   const { lab, scenario, sink, signal, scope } = request;
   const { sessions } = request.configured;
   const { target, initiator } = lab.nodes;
   const step = stepOf(sink);
-  const devices = new Map(sessions.map(({ dev, path }) => [dev, path]));
-  const watch = new Watch(sink, devices);
-  const connecting = NbdClient.connect(initiator.address, NBD_PORT, EXPORT, 10_000, signal);
-  // Registered before the watch can fail: a client that nobody closes keeps the process alive.
-  scope.defer("NBD client", async () => (await connecting.catch(() => undefined))?.[Symbol.asyncDispose]());
+  const paths = new Map(sessions.flatMap(({ disks, path }) => disks.map(({ dev }) => [dev, path] as const)));
+  const maps = mapsOf(scenario.lab);
+  const watch = new Watch(sink, paths, maps);
+  const opening = openDevices(request);
   scope.defer("watch", () => watch[Symbol.asyncDispose]());
-  const [nbd] = await Promise.all([
-    step("open the device by NBD", connecting),
+  const [devices] = await Promise.all([
+    step("open the device by NBD", opening),
     step("watch sessions and sockets", watch.start([initiator, target], signal)),
   ]);
   await requireInstruments(initiator, scenario.needs.instruments, signal);
-  await watch.until(
-    ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
-    "both paths to be active in dm-multipath",
-    10_000,
-    signal,
-  );
+  if (maps.length > 0)
+    await watch.until(
+      ({ multipath }) => PATH_NAMES.every(path => multipath.get(path) === "active"),
+      "both paths to be active in dm-multipath",
+      10_000,
+      signal,
+    );
   // The first look told all of them. A session that is lost before anything was broken would be taken for the kernel's doing.
   const lost = [...watch.state.sessions.values()].filter(({ state }) => state !== "LOGGED_IN");
   if (lost.length > 0 || watch.state.sessions.size !== sessions.length) {
@@ -160,20 +157,24 @@ export const openBench = async (request: BenchRequest): Promise<Bench> => {
     );
   }
   if (scenario.lab.transport === "iser") requireQueuePairs(watch.state.queuePairs.values());
-  const limit = answerWithinMs(scenario.timing, request.scale);
+  const limit = answerWithinMs(scenario.timing, request.scale, lab.bay.host.accelerator.factor);
   const noopMs = shortestNoopMs(scenario.timing);
   sink.record({
     kind: "limits",
     answerWithinMs: limit.ms,
     why: limit.why,
+    noticeMs: noticeMs(scenario.timing),
+    replacementMs: scenario.timing.replacementTimeout * 1000,
+    // The table is the rig's own (multipathTable).
+    queues: true,
     ...(noopMs === undefined ? {} : { noopMs }),
   });
   const ledger = new Ledger({
     shape: scenario.ledger,
-    nbd,
-    backing: lab.backing,
+    devices,
     sink,
     identity: request.identity,
+    seed: request.seed,
     signal,
   });
   scope.defer("ledger", () => ledger.close());
@@ -182,6 +183,7 @@ export const openBench = async (request: BenchRequest): Promise<Bench> => {
   return {
     lab,
     watch,
+    devices,
     ledger,
     desk,
     sink,

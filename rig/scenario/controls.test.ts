@@ -207,8 +207,8 @@ describe("recovering", () => {
       watch,
       lab: { nodes: { initiator: { ssh: { execOk } } } },
       sessions: [
-        { path: "a", dev: "8:0" },
-        { path: "b", dev: "8:16" },
+        { path: "a", disks: [{ lun: 0, dev: "8:0" }] },
+        { path: "b", disks: [{ lun: 0, dev: "8:16" }] },
       ],
       loggedOut: new Set<PathName>(),
       scale: 0.001,

@@ -4,7 +4,7 @@
  */
 import { sleep } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
-import { PATH_NAMES, type PathName, READ_BACK_PHASE } from "../core/names.ts";
+import { PATH_NAMES, type PathName } from "../core/names.ts";
 import { createRng } from "../core/rng.ts";
 import type { FaultDesk } from "../fault/fault.ts";
 import { IscsidKill } from "../fault/iscsid-kill.ts";
@@ -13,11 +13,14 @@ import type { Session } from "../iscsi/initiator.ts";
 import { reinstatePath } from "../iscsi/multipath.ts";
 import { queuePairsAreQuiet } from "../iscsi/queue-pair.ts";
 import type { WatchState } from "../iscsi/watch.ts";
-import type { Generation, Ledger } from "../workload/ledger.ts";
-import type { GenerationControl, IscsidControl, LedgerControl, PathControl, TimelineContext } from "./scenario.ts";
+import type { Ledger } from "../workload/ledger.ts";
+import type { Device } from "./devices.ts";
+import { ledgerControl } from "./ledger-control.ts";
+import type { IscsidControl, PathControl, TimelineContext } from "./scenario.ts";
 import { type SessionBench, sessionControl } from "./session-control.ts";
 
 export interface Bench extends SessionBench {
+  readonly devices: readonly Device[];
   readonly ledger: Ledger;
   readonly desk: FaultDesk;
   readonly seed: number;
@@ -28,9 +31,6 @@ export interface Bench extends SessionBench {
 
 /** How long an event of a timeline may keep its step waiting. */
 const STEP_MS = 60_000;
-
-/** How long reading everything back may take. */
-export const READ_BACK_MS = 60_000;
 
 /** LIO executes a command in the thread that read it; a last one may be between its socket and the disk. */
 const EXECUTION_MS = 300;
@@ -66,7 +66,9 @@ export const recover = async ({ lab, watch, sessions, loggedOut, scale, signal }
     for (const session of wanted) {
       const { multipath, sessions: now } = watch.state;
       const isBack = [...now.values()].some(({ path, state }) => path === session.path && state === "LOGGED_IN");
-      if (isBack && multipath.get(session.path) === "failed") await reinstatePath(lab.nodes.initiator, session, signal);
+      if (!isBack || multipath.get(session.path) !== "failed") continue;
+      // In every map: where it has not failed, this changes nothing.
+      for (const disk of session.disks) await reinstatePath(lab.nodes.initiator, disk, signal);
     }
   };
   try {
@@ -78,7 +80,8 @@ export const recover = async ({ lab, watch, sessions, loggedOut, scale, signal }
     throw unrecovered(error);
   }
   await reinstate();
-  const allActive = ({ multipath: now }: WatchState) => wanted.every(({ path }) => now.get(path) === "active");
+  // Without dm-multipath no path is ever failed.
+  const allActive = ({ multipath: now }: WatchState) => wanted.every(({ path }) => now.get(path) !== "failed");
   await watch.until(allActive, "every path to be active in dm-multipath", STEP_MS * scale, signal);
 };
 
@@ -140,32 +143,6 @@ const iscsidControl = (bench: Bench, step: Step): IscsidControl => {
         await active.delay(afterMs);
         await bench.desk.heal(active);
       }),
-  };
-};
-
-const ledgerControl = (bench: Bench, step: Step): LedgerControl => {
-  const { ledger } = bench;
-  // A little more than the configuration allows: the hang oracle judges by the limit, the timeline only gives up after it.
-  const patienceMs = bench.answerWithinMs + 2000;
-  const controlOf = (generation: Generation): GenerationControl => ({
-    label: generation.label,
-    get inFlight() {
-      return generation.inFlight;
-    },
-    acknowledged: () => step(`${generation.label} is acknowledged`, () => generation.acknowledged(patienceMs)),
-  });
-  return {
-    rewrite: () => step("write every slot anew", () => Promise.resolve(controlOf(ledger.rewrite()))),
-    readBack: () =>
-      step("read everything back", async () => {
-        bench.sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "begin" });
-        try {
-          await ledger.readBack(READ_BACK_MS * bench.scale);
-        } finally {
-          bench.sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "end" });
-        }
-      }),
-    observe: () => step("read the target's disk image", () => ledger.readBacking()),
   };
 };
 

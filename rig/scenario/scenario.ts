@@ -4,17 +4,15 @@
  */
 import { z } from "zod";
 import type { PathName } from "../core/names.ts";
+import { CACHES } from "../iscsi/backstore.ts";
 import { sessionSchema, timingSchema } from "../iscsi/parameters.ts";
 import { TRANSPORTS, type Transport } from "../iscsi/transport.ts";
-import type { Generation } from "../workload/ledger.ts";
 import { INSTRUMENT_NAMES, type InstrumentName } from "./instruments.ts";
+import type { LedgerControl } from "./ledger-control.ts";
+import { ledgerSchema } from "./ledger-settings.ts";
 
-const ledgerSchema = z.strictObject({
-  /** Slots of the device that are written, each by one operation. */
-  slots: z.number().int().min(1).max(4096),
-  /** Bytes of a slot, whole sectors. */
-  slotBytes: z.number().int().min(512).max(1_048_576).multipleOf(512),
-});
+/** Each takes a disk and, by paths, two servers of the guests' memory. */
+const MAX_LUNS = 4;
 
 export const scenarioDataSchema = z.strictObject({
   /** What goes wrong, in one line. */
@@ -36,8 +34,18 @@ export const scenarioDataSchema = z.strictObject({
     paths: z.literal(2),
     transport: z.enum(TRANSPORTS),
     multipath: z.literal("failover"),
-    /** Size of the LUN in MiB. */
+    /** Size of each LUN in MiB. */
     lunMiB: z.number().int().min(1).max(4096).default(64),
+    /** How many LUNs the target has. */
+    luns: z.number().int().min(1).max(MAX_LUNS).default(1),
+    /** What the ledger drives: each LUN over dm-multipath, or each path of it by itself. */
+    devices: z.enum(["multipath", "paths"]).default("multipath"),
+    /** Whether an acknowledged write is on the target's disk, or in a cache that a power cut empties. */
+    cache: z.enum(CACHES).default("none"),
+    /** Whether LIO lets the initiator discard blocks. */
+    discard: z.boolean().default(false),
+    /** For tests of the rig: a device-mapper device under each LUN, whose table can be changed. */
+    mapper: z.boolean().default(false),
   }),
   /** What the kernel must have; where it does not, the cell is MISS. */
   needs: z.strictObject({ instruments: z.array(z.enum(INSTRUMENT_NAMES)).default([]) }).prefault({}),
@@ -88,23 +96,6 @@ export interface SessionControl {
 export interface InstrumentControl {
   /** Holds the instrument's work up by `ms` milliseconds from now on; 0 takes it back. */
   readonly set: (ms: number) => Promise<void>;
-}
-
-export interface LedgerControl {
-  /** Submits one write to every slot, all at once, and returns while they are under way. */
-  readonly rewrite: () => Promise<GenerationControl>;
-  /**
-   * Reads the final state through both ends, now rather than at the end of the cell. For a scenario that leaves something
-   * broken which says nothing about the data, and whose mending would make the initiator drop its sessions.
-   */
-  readonly readBack: () => Promise<void>;
-  /** Reads the target's disk image, behind the initiator's back. */
-  readonly observe: () => Promise<void>;
-}
-
-export interface GenerationControl extends Pick<Generation, "label" | "inFlight"> {
-  /** Waits until every write was acknowledged; fails after the time that the configuration allows. */
-  readonly acknowledged: () => Promise<void>;
 }
 
 /** What a timeline works with. */

@@ -33,9 +33,12 @@ const NEEDS: readonly Need[] = [
   { package: "bison", why: "building kernels", files: ["/usr/bin/bison"] },
   { package: "bc", why: "building kernels", files: ["/usr/bin/bc"] },
   { package: "libelf-dev", why: "building kernels", files: ["/usr/include/gelf.h"] },
+  { package: "tshark", why: "packets in words", files: ["/usr/bin/tshark"] },
 ];
 
 const TEST_NEEDS: readonly Need[] = [
+  { package: "qemu-utils", why: "tests of the NBD client", files: ["/usr/bin/qemu-nbd"] },
+  { package: "nbdkit", why: "tests of the NBD client", files: ["/usr/bin/nbdkit", "/usr/sbin/nbdkit"] },
   { package: "chromium", why: "tests of the report", files: ["/usr/bin/chromium", "/usr/bin/chromium-browser"] },
 ];
 

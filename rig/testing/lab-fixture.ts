@@ -1,19 +1,30 @@
 /** Real labs for tests: the host made ready, a kernel of the catalogue, and a scenario of the test's own. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { silentLog } from "../core/log.ts";
+import type { Scope } from "../core/scope.ts";
+import type { HistorySink } from "../history/event.ts";
 import { findKernel, loadCatalogue } from "../kernel/catalogue.ts";
 import { type Kernel, resolveKernel } from "../kernel/kernel.ts";
 import type { LabHost } from "../lab/host.ts";
+import type { Lab } from "../lab/lab.ts";
 import type { Cell } from "../results/schema.ts";
 import { Bays } from "../run/bays.ts";
-import { type CellRequest, runCell } from "../run/cell.ts";
+import { runCell } from "../run/cell.ts";
+import type { CellRequest } from "../run/cell-request.ts";
 import type { CellOutcome } from "../run/cells.ts";
 import { prepareHost } from "../run/host.ts";
 import { Labs } from "../run/labs.ts";
 import { MAX_ATTEMPTS } from "../run/schedule.ts";
-import { type Scenario, type ScenarioDefinition, scenarioDataSchema } from "../scenario/scenario.ts";
+import { openBench } from "../scenario/bench.ts";
+import type { Bench } from "../scenario/controls.ts";
+import {
+  type Scenario,
+  type ScenarioDefinition,
+  scenarioDataSchema,
+  type TimelineContext,
+} from "../scenario/scenario.ts";
 
 export interface LabFixture extends AsyncDisposable {
   readonly host: LabHost;
@@ -44,6 +55,9 @@ export const labFixture = async (kernelName: string): Promise<LabFixture> => {
   };
 };
 
+/** The lab of the tests' own scenarios, to be changed where a test needs another one. */
+export const TEST_LAB = { paths: 2, transport: "tcp", multipath: "failover" } as const;
+
 /** A scenario with small, quick settings; the timeline is the test's. */
 export const testScenario = (
   name: string,
@@ -54,12 +68,46 @@ export const testScenario = (
     title: "a scenario of a test",
     about: [],
     healthy: "It does what the test expects.",
-    lab: { paths: 2, transport: "tcp", multipath: "failover" },
+    lab: TEST_LAB,
     timing: { noopInterval: 1, noopTimeout: 1, replacementTimeout: 0, targetNopinTimeout: 0 },
     ledger: { slots: 8, slotBytes: 4096 },
     ...more,
   });
   return { name: `test/${name}`, ...data, timeline };
+};
+
+/** A lab that is ready for a timeline, without a cell around it: the test is its timeline. */
+export const openLab = async (
+  { bays, labs, kernel, out }: LabFixture,
+  scenario: Scenario,
+  scope: Scope,
+  sink: HistorySink = { record: () => undefined },
+): Promise<Bench> => {
+  const bay = await bays.take();
+  scope.defer("bay", () => bays.give(bay));
+  const artefacts = path.join(out, "labs", scenario.name);
+  await mkdir(artefacts, { recursive: true });
+  const common = { scenario, sink, signal: new AbortController().signal };
+  const ready = await labs.ready({
+    ...common,
+    bay,
+    kernel,
+    backingMiB: scenario.lab.lunMiB,
+    artefacts,
+    timeoutScale: 1,
+    phase: (_, work) => work(),
+    onCleanupFailure: () => undefined,
+  });
+  const { lab, configured, lease } = ready;
+  scope.defer("lab", async () => {
+    await lab[Symbol.asyncDispose]();
+    lease.release();
+  });
+  try {
+    return await openBench({ ...common, lab, configured, seed: 1, identity: scenario.name, scale: 1, scope });
+  } finally {
+    ready.started();
+  }
 };
 
 /** Runs one cell once. */
@@ -82,6 +130,7 @@ export const runOnce = async (
       out: fixture.out,
       timeoutScale: 1,
       keepLab: false,
+      dumpMemory: false,
       signal: new AbortController().signal,
       onPhase: () => undefined,
       onNote: () => undefined,
@@ -109,4 +158,30 @@ export const runTestCell = async (
       return JSON.parse(await readFile(path.join(directory, "cell.json"), "utf8")) as Cell;
     await rm(directory, { recursive: true });
   }
+};
+
+/** Runs one cell whose timeline reaches behind the rig's back: it is handed the lab itself beside the controls. */
+export const runTamperedCell = (
+  fixture: LabFixture,
+  name: string,
+  timeline: (context: TimelineContext, lab: Lab) => Promise<void>,
+  more: Partial<ScenarioDefinition> = {},
+): Promise<Cell> => {
+  let lab: Lab | undefined;
+  const labs: CellRequest["labs"] = {
+    ready: async request => {
+      const ready = await fixture.labs.ready(request);
+      lab = ready.lab;
+      return ready;
+    },
+  };
+  const scenario = testScenario(
+    name,
+    async context => {
+      if (lab === undefined) throw new Error("The timeline runs without a lab.");
+      await timeline(context, lab);
+    },
+    more,
+  );
+  return runTestCell(fixture, scenario, { labs });
 };

@@ -31,23 +31,28 @@ const EVIDENCE: readonly EvidenceProblem["kind"][][] = [
 ];
 const BLIND = [[], ["saw nothing"]];
 
+const CUT = [undefined, "the end is missing"] as const;
+
 const every = FINDINGS.flatMap(findings =>
-  BLAMES.flatMap(blame => EVIDENCE.flatMap(kinds => BLIND.map(blind => ({ findings, blame, kinds, blind })))),
+  BLAMES.flatMap(blame =>
+    EVIDENCE.flatMap(kinds => BLIND.flatMap(blind => CUT.map(cut => ({ findings, blame, kinds, blind, cut })))),
+  ),
 );
 
 test("every combination of findings, error, evidence and blindness has the status the rules give it", () => {
-  expect(every).toHaveLength(400);
-  for (const { findings, blame, kinds, blind } of every) {
+  expect(every).toHaveLength(800);
+  for (const { findings, blame, kinds, blind, cut } of every) {
     const outcome: CellOutcome = {
       findings,
       blind,
       evidence: kinds.map(kind => ({ kind, text: `evidence ${kind}` })),
       error: blame && { blame, message: `error ${blame}` },
+      cut,
     };
     const { status, reason } = cellStatus(outcome);
     const hasProof = findings.some(found => CONCLUSIVE.has(found));
-    const rigMayHaveCausedIt = blame !== undefined || kinds.includes("not-gone");
-    const clean = blame === undefined && kinds.length === 0 && blind.length === 0;
+    const rigMayHaveCausedIt = blame !== undefined || cut !== undefined || kinds.includes("not-gone");
+    const clean = blame === undefined && cut === undefined && kinds.length === 0 && blind.length === 0;
     const name = JSON.stringify(outcome);
 
     expect(status === "FAIL", name).toBe(hasProof || (findings.length > 0 && !rigMayHaveCausedIt));
@@ -56,6 +61,7 @@ test("every combination of findings, error, evidence and blindness has the statu
     expect(reason === undefined, name).toBe(clean);
     if (blame !== undefined) expect(reason, name).toContain(`error ${blame}`);
     for (const kind of kinds) expect(reason, name).toContain(`evidence ${kind}`);
+    if (cut !== undefined) expect(reason, name).toContain(cut);
     for (const words of blind) expect(reason, name).toContain(words);
   }
 });
@@ -81,6 +87,8 @@ describe("the cases the rules are made for", () => {
       { ...nothing, findings: [hang], evidence: [{ kind: "no-bite", text: "no" }] },
       "FAIL",
     ],
+    ["a hang at the end of a history whose end is missing", { ...nothing, findings: [hang], cut: "cut" }, "ERROR"],
+    ["corruption in what there is of a history", { ...nothing, findings: [stale], cut: "cut" }, "FAIL"],
     ["a fault that did not bite", { ...nothing, evidence: [{ kind: "no-bite", text: "no" }] }, "ERROR"],
     ["an oracle that saw nothing", { ...nothing, blind: ["nothing"] }, "ERROR"],
     ["a scenario's own mistake", { ...nothing, error: { blame: "scenario", message: "typo" } }, "ERROR"],

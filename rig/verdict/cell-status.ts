@@ -4,8 +4,8 @@
  * have been found has not passed.
  *
  * A finding is *conclusive* if no failure of the rig can have made it: corrupted data and what a kernel said on its own
- * console. A hang, a stuck session or an unreadable disk may just as well come from a rig that stopped half way or left a
- * fault in place, so with such an error they do not count.
+ * console. A hang, a stuck session or an unreadable disk may just as well come from a rig that stopped half way, died, or left
+ * a fault in place, so with such an error they do not count.
  */
 import type { Blame } from "../core/errors.ts";
 import type { Status } from "../core/names.ts";
@@ -19,6 +19,8 @@ export interface CellOutcome {
   readonly evidence: readonly EvidenceProblem[];
   /** What stopped the cell, where something did. */
   readonly error?: { readonly blame: Blame; readonly message: string } | undefined;
+  /** That the end of the account is missing, where it is: the rig died. What follows from the end may then be wrong. */
+  readonly cut?: string | undefined;
 }
 
 export interface CellStatus {
@@ -31,9 +33,10 @@ const isConclusive = ({ oracle, class: name }: Pick<Finding, "oracle" | "class">
   oracle === "kernel-log" || (oracle === "integrity" && name !== "unreadable");
 
 /** The status of a cell that ran, and the reason for it. */
-export const cellStatus = ({ findings, blind, evidence, error }: CellOutcome): CellStatus => {
-  const trouble = [...(error === undefined ? [] : [error.message]), ...evidence.map(({ text }) => text), ...blind];
-  const disturbed = error !== undefined || evidence.some(({ kind }) => kind === "not-gone");
+export const cellStatus = ({ findings, blind, evidence, error, cut }: CellOutcome): CellStatus => {
+  const stopped = [error?.message, cut].filter(words => words !== undefined);
+  const trouble = [...stopped, ...evidence.map(({ text }) => text), ...blind];
+  const disturbed = stopped.length > 0 || evidence.some(({ kind }) => kind === "not-gone");
   const counted = disturbed ? findings.filter(isConclusive) : findings;
   const reason = trouble.length === 0 ? {} : { reason: trouble.join(" ") };
   if (counted.length > 0) return { status: "FAIL", ...reason };

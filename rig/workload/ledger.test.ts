@@ -1,89 +1,16 @@
-import { writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
-import path from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { monotonicNs, sleep } from "../core/clock.ts";
+import { describe, expect, test } from "vitest";
+import { sleep } from "../core/clock.ts";
 import { RigError } from "../core/errors.ts";
-import { PATH_NAMES, READ_BACK_PHASE } from "../core/names.ts";
-import type { Header, History, HistoryEvent, HistorySink } from "../history/event.ts";
-import { type CellJudgement, judge } from "../oracle/judge.ts";
-import { temporaryDirectory } from "../testing/bench-dir.ts";
-import { isUnanswered, Ledger, type LedgerShape } from "./ledger.ts";
-import { NbdClient } from "./nbd.ts";
-import { type Behaviour, FakeNbd, honest, type NbdRequest } from "./testdata/nbd-server.ts";
-
-const HEADER: Header = {
-  kind: "header",
-  version: 1,
-  run: "run-1",
-  scenario: "writes/lies",
-  kernel: "none",
-  seed: 1,
-  startedAt: "2026-01-01T00:00:00.000Z",
-  monotonicStartNs: "0",
-};
-
-/** A sink that keeps events as the history's file would hold them. */
-const memory = (): HistorySink & { readonly events: HistoryEvent[] } => {
-  const started = monotonicNs();
-  const events: HistoryEvent[] = [];
-  return {
-    events,
-    record: (event, at = monotonicNs()) => void events.push({ t: Number(at - started), ...event }),
-  };
-};
-
-interface Bench {
-  readonly server: FakeNbd;
-  readonly ledger: Ledger;
-  readonly events: readonly HistoryEvent[];
-  /** Reads the final state from both ends and judges all that was seen. */
-  readonly verdict: () => Promise<CellJudgement>;
-  readonly history: () => History;
-  readonly abort: AbortController;
-}
-
-const SHAPE: LedgerShape = { slots: 8, slotBytes: 4096 };
-
-const start = async (behaviour: Behaviour = honest, shape = SHAPE): Promise<Bench> => {
-  const server = await FakeNbd.start({ behaviour, sizeBytes: 65_536 });
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  const nbd = await NbdClient.connect("127.0.0.1", server.port, "rig", 5000);
-  onTestFinished(() => nbd[Symbol.asyncDispose]());
-  const backing = path.join(await temporaryDirectory(), "backing.img");
-  const sink = memory();
-  const abort = new AbortController();
-  for (const node of ["target", "initiator"] as const)
-    sink.record({ kind: "console", node, line: "[    0.000000] Linux version 6.1.0" });
-  for (const name of PATH_NAMES) sink.record({ kind: "session", path: name, sid: name, state: "LOGGED_IN" });
-  sink.record({ kind: "limits", answerWithinMs: 10_000, why: "nothing is slow here" });
-  const ledger = new Ledger({ shape, nbd, backing, sink, identity: "run-1/lies", signal: abort.signal });
-  const history = () => ({ header: HEADER, events: sink.events });
-  return {
-    server,
-    ledger,
-    events: sink.events,
-    abort,
-    history,
-    verdict: async () => {
-      sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "begin" });
-      await ledger.readInitiator(5000);
-      await writeFile(backing, server.disk);
-      await ledger.readBacking();
-      sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "end" });
-      return judge(history());
-    },
-  };
-};
+import { isUnanswered } from "./ledger.ts";
+import { classesOf, type LedgerBench, startLedger } from "./testdata/ledger-bench.ts";
+import { type Behaviour, honest, type NbdRequest } from "./testdata/nbd-server.ts";
 
 /** Two generations, both acknowledged. */
-const writeTwice = async ({ ledger }: Bench): Promise<void> => {
+const writeTwice = async ({ ledger }: LedgerBench): Promise<void> => {
   await ledger.rewrite().acknowledged(5000);
   await ledger.rewrite().acknowledged(5000);
 };
-
-const classes = ({ findings }: CellJudgement): readonly string[] =>
-  findings.map(({ oracle, class: name }) => `${oracle}: ${name}`);
 
 /** Lies about the writes to one slot from its nth write on; everything else is honest. */
 const lyingAt = (slot: number, nth: number, lie: Behaviour): Behaviour => {
@@ -96,15 +23,15 @@ const lyingAt = (slot: number, nth: number, lie: Behaviour): Behaviour => {
 
 describe("an honest disk", () => {
   test("is not blamed for anything", async () => {
-    const bench = await start();
+    const bench = await startLedger();
     await writeTwice(bench);
-    expect(await bench.verdict()).toEqual({ findings: [], status: "PASS" });
+    expect(await bench.verdict()).toEqual({ findings: [] });
     expect(bench.ledger.counts).toEqual({ invoked: 16 + 2, ok: 16 + 2, failed: 0 });
   });
 
   test("may answer in any order, while generations overlap", async () => {
     const late: [NbdRequest, Socket][] = [];
-    const bench = await start((request, server, socket) => {
+    const bench = await startLedger((request, server, socket) => {
       if (request.command === "write") {
         server.perform(request);
         late.unshift([request, socket]);
@@ -120,7 +47,7 @@ describe("an honest disk", () => {
 
   test("may refuse a write and leave the old data, or do it and say no", async () => {
     let writes = 0;
-    const bench = await start((request, server, socket) => {
+    const bench = await startLedger((request, server, socket) => {
       if (request.command !== "write" || ++writes <= 8) {
         honest(request, server, socket);
         return;
@@ -140,39 +67,38 @@ describe("an honest disk", () => {
   });
 
   test("with a larger device than one read is read back whole", async () => {
-    const bench = await start(honest, { slots: 65_536 / 512, slotBytes: 512 });
+    const bench = await startLedger(honest, { slots: 65_536 / 512, slotBytes: 512 });
     await bench.ledger.rewrite().acknowledged(5000);
-    expect(await bench.verdict()).toMatchObject({ status: "PASS" });
+    expect(await bench.verdict()).toEqual({ findings: [] });
   });
 });
 
 describe("a lying disk is found out when it", () => {
   test("acknowledges a write and drops it: lost, whether older data or nothing stands there", async () => {
     const drops: Behaviour = (request, server, socket) => server.reply(socket, request);
-    const never = await start(lyingAt(3, 1, drops));
+    const never = await startLedger(lyingAt(3, 1, drops));
     await never.ledger.rewrite().acknowledged(5000);
-    expect(classes(await never.verdict())).toEqual(["integrity: lost"]);
-    const older = await start(lyingAt(3, 2, drops));
+    expect(classesOf(await never.verdict())).toEqual(["lost"]);
+    const older = await startLedger(lyingAt(3, 2, drops));
     await writeTwice(older);
     const verdict = await older.verdict();
-    expect(verdict.status).toBe("FAIL");
-    expect(classes(verdict)).toEqual(["integrity: lost"]);
+    expect(classesOf(verdict)).toEqual(["lost"]);
     expect(verdict.findings[0]?.extents?.[0]).toMatchObject({ sector: 24, sectors: 8 });
   });
 
   test("puts a write in another place: misdirected", async () => {
-    const bench = await start(
+    const bench = await startLedger(
       lyingAt(5, 2, (request, server, socket) => {
         request.data.copy(server.disk, 2 * 4096);
         server.reply(socket, request);
       }),
     );
     await writeTwice(bench);
-    expect(classes(await bench.verdict())).toContain("integrity: misdirected");
+    expect(classesOf(await bench.verdict())).toContain("misdirected");
   });
 
   test("writes only its first sectors: the others are lost", async () => {
-    const bench = await start(
+    const bench = await startLedger(
       lyingAt(4, 2, (request, server, socket) => {
         request.data.copy(server.disk, request.offset, 0, 2048);
         server.reply(socket, request);
@@ -180,25 +106,24 @@ describe("a lying disk is found out when it", () => {
     );
     await writeTwice(bench);
     const verdict = await bench.verdict();
-    expect(verdict.status).toBe("FAIL");
-    expect(classes(verdict)).toEqual(["integrity: lost"]);
+    expect(classesOf(verdict)).toEqual(["lost"]);
     expect(verdict.findings[0]?.extents?.[0]).toMatchObject({ sector: 36, sectors: 4 });
   });
 
   test("writes half of a sector: torn", async () => {
-    const bench = await start(
+    const bench = await startLedger(
       lyingAt(4, 2, (request, server, socket) => {
         request.data.copy(server.disk, request.offset, 0, 2048 + 256);
         server.reply(socket, request);
       }),
     );
     await writeTwice(bench);
-    expect(classes(await bench.verdict())).toContain("integrity: torn");
+    expect(classesOf(await bench.verdict())).toContain("torn");
   });
 
   test("does an old write again after newer data was there: stale; where nobody had seen that, lost", async () => {
     let old: NbdRequest | undefined;
-    const bench = await start((request, server, socket) => {
+    const bench = await startLedger((request, server, socket) => {
       if (request.command === "write" && request.offset === 4096) old ??= request;
       honest(request, server, socket);
     });
@@ -206,8 +131,7 @@ describe("a lying disk is found out when it", () => {
     await bench.ledger.readInitiator(5000);
     if (old !== undefined) bench.server.perform(old);
     const verdict = await bench.verdict();
-    expect(verdict.status).toBe("FAIL");
-    expect(classes(verdict)).toEqual(["integrity: stale"]);
+    expect(classesOf(verdict)).toEqual(["stale"]);
     // Seen through the initiator and on the disk behind it.
     expect(verdict.findings[0]?.extents?.map(({ sector, sectors, via }) => ({ sector, sectors, via }))).toEqual([
       { sector: 8, sectors: 8, via: "initiator" },
@@ -216,36 +140,35 @@ describe("a lying disk is found out when it", () => {
   });
 
   test("flips a bit, or holds what nobody wrote", async () => {
-    const bench = await start();
+    const bench = await startLedger();
     await writeTwice(bench);
     bench.server.disk[100] = (bench.server.disk[100] ?? 0) ^ 1;
     bench.server.disk.fill(0x55, 8192, 8704);
     const verdict = await bench.verdict();
-    expect(verdict.status).toBe("FAIL");
-    expect(classes(verdict)).toContain("integrity: foreign");
+    expect(classesOf(verdict)).toContain("foreign");
     expect(verdict.findings.flatMap(({ extents }) => extents ?? []).map(({ sector }) => sector)).toEqual(
       expect.arrayContaining([0, 16]),
     );
   });
 
   test("tells the initiator one thing and has another on the disk", async () => {
-    const bench = await start((request, server, socket) => {
+    const bench = await startLedger((request, server, socket) => {
       if (request.command === "read") server.reply(socket, { ...request, offset: 0 });
       else honest(request, server, socket);
     });
     const read = bench.ledger.rewrite();
     await read.acknowledged(5000);
     bench.server.disk.copy(bench.server.disk, 4096, 0, 4096);
-    expect(classes(await bench.verdict())).toContain("integrity: misdirected");
+    expect(classesOf(await bench.verdict())).toContain("misdirected");
   });
 
   test("cannot be read in the end: unreadable", async () => {
-    const bench = await start((request, server, socket) => {
+    const bench = await startLedger((request, server, socket) => {
       if (request.command === "read") server.reply(socket, request, 5);
       else honest(request, server, socket);
     });
     await writeTwice(bench);
-    expect(classes(await bench.verdict())).toContain("integrity: unreadable");
+    expect(classesOf(await bench.verdict())).toContain("unreadable");
   });
 });
 
@@ -257,7 +180,7 @@ describe("a disk that does not answer", () => {
     };
 
   test("is given up in time, as something for the hang oracle to explain", async () => {
-    const { ledger } = await start(silentFrom(13));
+    const { ledger } = await startLedger(silentFrom(13));
     await ledger.rewrite().acknowledged(5000);
     const second = ledger.rewrite();
     const error: unknown = await second.acknowledged(50).catch((reason: unknown) => reason);
@@ -275,7 +198,7 @@ describe("a disk that does not answer", () => {
   });
 
   test("and dies leaves its operations unanswered, which the history shows", async () => {
-    const bench = await start(silentFrom(5));
+    const bench = await startLedger(silentFrom(5));
     const generation = bench.ledger.rewrite();
     await sleep(20);
     bench.server.die();
@@ -288,7 +211,7 @@ describe("a disk that does not answer", () => {
   });
 
   test("is no reason to wait when the cell is over", async () => {
-    const { ledger, abort } = await start(() => undefined);
+    const { ledger, abort } = await startLedger(() => undefined);
     const waiting = ledger.rewrite().acknowledged(60_000);
     const reading = ledger.readInitiator(60_000);
     abort.abort(new RigError("RIG_LAB_CONTAINER", "the node died"));
@@ -298,14 +221,14 @@ describe("a disk that does not answer", () => {
 
 describe("the ledger", () => {
   test("refuses a device that is too small", async () => {
-    await expect(start(honest, { slots: 17, slotBytes: 4096 })).rejects.toMatchObject({
+    await expect(startLedger(honest, { slots: 17, slotBytes: 4096 })).rejects.toMatchObject({
       code: "RIG_BAD_SCENARIO",
       message: "The ledger needs 69632 bytes; the device has 65536.",
     });
   });
 
   test("tells of a disk image that cannot be read, in the history too", async () => {
-    const { ledger, events } = await start();
+    const { ledger, events } = await startLedger();
     await expect(ledger.readBacking()).rejects.toMatchObject({ code: "RIG_NBD" });
     expect(events.at(-1)).toMatchObject({ kind: "fail", error: expect.stringContaining("ENOENT") as string });
   });

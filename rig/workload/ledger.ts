@@ -1,246 +1,250 @@
 /**
- * The ledger: the workload that knows what every sector may legally hold. The device is divided into slots; a generation
- * writes every slot once, each sector stamped with the operation it belongs to. What was asked, answered, refused or left
- * unanswered goes into the history as it happens, and so does every read's content; judging it is the oracles' work.
+ * The ledger: the workload that knows what every sector may legally hold. Each sector is stamped with the operation it belongs
+ * to. What was asked, answered, refused or left unanswered goes into the history as it happens, and so does every read's
+ * content; judging it is the oracles' work.
+ *
+ * It writes in two manners. A *generation* writes every slot of the devices once, all at once. The other phases follow a seeded
+ * plan of mixed operations: fill, steady (until it is stopped), burst, and supersede, which writes newer data over everything
+ * that was not acknowledged when it began.
  */
-import { open } from "node:fs/promises";
-import { deadline, orAbort } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
-import type { Extent, HistorySink } from "../history/event.ts";
-import { type NbdClient, NbdDisconnected } from "./nbd.ts";
-import { readExtents, runTag, stampWrite } from "./stamp.ts";
+import type { HistorySink } from "../history/event.ts";
+import { answersOf, Batch, type Generation, isFailed, isUnanswered, type Work } from "./batch.ts";
+import { readImage } from "./disk-image.ts";
+import { Issuer, type LedgerDevice } from "./issuer.ts";
+import {
+  derivedSeed,
+  type OperationMix,
+  type PlannedOperation,
+  plainMix,
+  planCover,
+  planOperations,
+} from "./operation-plan.ts";
+import { requireFitting } from "./requirements.ts";
+import { cut, type SectorRange } from "./sector-ranges.ts";
+import { runTag } from "./stamp.ts";
+
+export { type Generation, isFailed, isUnanswered, type LedgerDevice };
 
 export interface LedgerShape {
   /** How many slots there are, from the device's first sector on. */
   readonly slots: number;
-  /** Bytes of one slot, written by one operation. */
+  /** Bytes of one slot, written by one operation of a generation. */
   readonly slotBytes: number;
+  /** Operations that a device has in flight in the planned phases. */
+  readonly depth?: number;
+  /** What the planned phases are made of; writes of whole slots where there is none. */
+  readonly mix?: OperationMix;
 }
 
-/** What became of a generation's writes. */
-export interface Outcome {
-  readonly ok: number;
-  readonly failed: number;
-  readonly unanswered: number;
-}
-
-/** One write to every slot, under way or over. */
-export interface Generation {
-  readonly label: string;
-  /** Writes that have no answer yet. */
-  readonly inFlight: number;
-  /** Resolves when every write has its answer, or the connection ended. Rejects after `withinMs`. */
-  answered(withinMs: number): Promise<Outcome>;
-  /** Resolves when every write was acknowledged; a write that failed is a RIG_NBD error. */
-  acknowledged(withinMs: number): Promise<void>;
-}
-
-/** Bytes read by one operation. */
+/** Bytes read by one operation at the end. */
 const READ_BYTES = 128 * 1024;
+/** Reads in flight at the end, for each device. */
+const READ_DEPTH = 32;
+const DEFAULT_DEPTH = 32;
 
-/** Marks a deadline that the hang oracle will explain: the operation did not answer in the time that was allowed. */
-export const isUnanswered = (error: unknown): boolean =>
-  error instanceof RigError && error.context["unanswered"] === true;
+/** Numbers of the purposes that plans have seeds for. */
+const PURPOSE = { fill: 1, steady: 2, burst: 3, supersede: 4 } as const;
+
+const notFlush = ({ action }: PlannedOperation): boolean => action !== "flush";
 
 export class Ledger {
   readonly shape: LedgerShape;
-  readonly #nbd: NbdClient;
-  readonly #backing: string;
+  readonly devices: readonly LedgerDevice[];
+  readonly #seed: number;
+  readonly #mix: OperationMix;
   readonly #sink: HistorySink;
-  readonly #tag: bigint;
   readonly #signal: AbortSignal;
-  readonly counts = { invoked: 0, ok: 0, failed: 0 };
+  readonly #issuer: Issuer;
+  readonly #streams = new Set<Batch>();
   #closing = false;
-  #readBack = false;
-  #nextOp = 1;
+  /** How many changes there had been when the final state was read. */
+  #readBackAt: number | undefined;
   #generations = 0;
+  readonly #batches = { fill: 0, steady: 0, burst: 0, supersede: 0 };
 
-  /** @param identity names the run and cell; data of another run or cell is foreign. */
+  /**
+   * @param options.identity names the run and cell; data of another run or cell is foreign.
+   * @param options.seed gives the planned phases their operations.
+   */
   constructor(options: {
     shape: LedgerShape;
-    nbd: NbdClient;
-    backing: string;
+    devices: readonly LedgerDevice[];
     sink: HistorySink;
     identity: string;
+    seed: number;
     signal: AbortSignal;
   }) {
-    this.shape = options.shape;
-    this.#nbd = options.nbd;
-    this.#backing = options.backing;
-    this.#sink = options.sink;
-    this.#tag = runTag(options.identity);
+    const { shape, devices, sink } = options;
+    this.shape = shape;
+    this.devices = devices;
+    this.#seed = options.seed;
+    this.#mix = shape.mix ?? plainMix(shape.slotBytes);
+    this.#sink = sink;
     this.#signal = options.signal;
-    const needed = options.shape.slots * options.shape.slotBytes;
-    if (needed > options.nbd.sizeBytes) {
-      throw new RigError(
-        "RIG_BAD_SCENARIO",
-        `The ledger needs ${needed} bytes; the device has ${options.nbd.sizeBytes}.`,
-        { blame: "scenario" },
-      );
+    this.#issuer = new Issuer(sink, runTag(options.identity));
+    requireFitting(devices, this.#mix, this.#bytes, shape.slotBytes);
+    for (const { id, nbd } of devices) {
+      void nbd.ended.then(why => {
+        if (!this.#closing) sink.record({ kind: "disconnect", why, ...(devices.length === 1 ? {} : { device: id }) });
+      });
     }
-    void options.nbd.ended.then(why => {
-      if (!this.#closing) this.#sink.record({ kind: "disconnect", why });
-    });
   }
 
-  get #sectorsPerSlot(): number {
-    return this.shape.slotBytes / SECTOR_BYTES;
+  get counts(): Readonly<Issuer["counts"]> {
+    return this.#issuer.counts;
   }
 
-  get #sectors(): number {
-    return this.shape.slots * this.#sectorsPerSlot;
+  /** Operations of the steady phases that have no answer yet. */
+  get inFlight(): number {
+    return this.#streams.values().reduce((sum, stream) => sum + stream.inFlight, 0);
   }
 
-  /** Whether the final state was read through both ends and nothing was written since. */
+  /** Whether the final state was read through both ends and nothing was changed since. */
   get isReadBack(): boolean {
-    return this.#readBack;
+    return this.#readBackAt === this.#issuer.changes;
   }
 
-  /** Submits one write to every slot, all at once, and returns while they are under way. */
+  /** Submits one write to every slot of every LUN, all at once, and returns while they are under way. */
   rewrite(): Generation {
-    this.#readBack = false;
-    const label = `generation ${this.#generations++}`;
-    const outcome = { ok: 0, failed: 0, unanswered: 0 };
-    let inFlight = this.shape.slots;
-    let firstError: string | undefined;
-    const writes = Array.from({ length: this.shape.slots }, async (_, slot) => {
-      const result = await this.#write(slot, label);
-      outcome[result.state]++;
-      firstError ??= result.error;
-      inFlight--;
-    });
-    const all = Promise.all(writes);
-    const answered = async (withinMs: number): Promise<Outcome> => {
-      using limit = deadline(withinMs, `every write of ${label} to be answered`, this.#signal);
-      try {
-        await orAbort(all, limit);
-        return outcome;
-      } catch (error) {
-        this.#signal.throwIfAborted();
-        throw new RigError("RIG_DEADLINE", `${messageOf(error)} ${inFlight} of ${this.shape.slots} still wait.`, {
-          blame: "scenario",
-          context: { unanswered: true },
-          cause: error,
-        });
-      }
-    };
-    return {
-      label,
-      get inFlight() {
-        return inFlight;
-      },
-      answered,
-      acknowledged: async withinMs => {
-        const seen = await answered(withinMs);
-        if (seen.ok === this.shape.slots) return;
-        throw new RigError(
-          "RIG_NBD",
-          `Expected every write of ${label} to be acknowledged: ${seen.ok} were, ${seen.failed} failed, ${seen.unanswered} got no answer (${firstError ?? "no error given"}).`,
-          { blame: "scenario" },
+    const { slots, slotBytes } = this.shape;
+    const sectors = slotBytes / SECTOR_BYTES;
+    const works = this.#luns.flatMap(devices =>
+      devices.map((device, turn): Work => {
+        // Devices that are the same disk share its slots.
+        const mine = Array.from({ length: slots }, (_, slot) => slot).filter(slot => slot % devices.length === turn);
+        const operations = mine.map(
+          (slot): PlannedOperation => ({ action: "write", sector: slot * sectors, sectors, fua: false }),
         );
-      },
-    };
+        return { device, operations: operations.values(), depth: operations.length };
+      }),
+    );
+    return new Batch(this.#issuer, `generation ${this.#generations++}`, works, this.#signal, "write");
   }
 
-  /** Reads the final state: through the initiator, and from the target's disk image. */
+  /** Writes every sector once, in the sizes of the mix, one device of each LUN. */
+  fill(): Generation {
+    const number = this.#batches.fill++;
+    const whole = [{ sector: 0, sectors: this.#bytes / SECTOR_BYTES }];
+    return this.#cover("fill", number, () => whole);
+  }
+
+  /** Begins operations of the mix on every device, a queue depth of them at a time, until the stream is stopped. */
+  steady(): Batch {
+    const number = this.#batches.steady++;
+    const works = this.devices.map((device): Work => {
+      const seed = derivedSeed(this.#seed, PURPOSE.steady, number, device.id);
+      return { device, operations: planOperations(seed, this.#mix, this.#bytes), depth: this.#depth };
+    });
+    const stream = new Batch(this.#issuer, `steady ${number}`, works, this.#signal);
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  /** Submits so many operations of the mix to every device, all at once. Flushes are left out. */
+  burst(count: number): Generation {
+    const number = this.#batches.burst++;
+    const works = this.devices.map((device): Work => {
+      const seed = derivedSeed(this.#seed, PURPOSE.burst, number, device.id);
+      const operations = planOperations(seed, this.#mix, this.#bytes).filter(notFlush).take(count);
+      return { device, operations, depth: count };
+    });
+    return new Batch(this.#issuer, `burst ${number}`, works, this.#signal);
+  }
+
+  /**
+   * Writes newer data over every sector that has, at this moment, a write without an acknowledgement: under way, failed, or
+   * unanswered. What of that arrives later is stale.
+   * @param through the device to write with, of those that are the same disk; the first where none is named.
+   */
+  supersede(through?: number): Generation {
+    return this.#cover("supersede", this.#batches.supersede++, lun => this.#issuer.takeUnacknowledged(lun), through);
+  }
+
+  /** Ends the steady phases and waits until they have all their answers. */
+  async quiesce(withinMs: number): Promise<void> {
+    for (const stream of this.#streams) stream.stop();
+    await Promise.all([...this.#streams].map(stream => stream.answered(withinMs)));
+    this.#streams.clear();
+  }
+
+  /** Reads the final state: through the initiator, and from the target's disk images. Ends the steady phases first. */
   async readBack(withinMs: number): Promise<void> {
     try {
+      await this.quiesce(withinMs);
       await this.readInitiator(withinMs);
     } finally {
       await this.readBacking();
     }
-    this.#readBack = true;
+    this.#readBackAt = this.#issuer.changes;
   }
 
-  /** Reads the whole ledger through the initiator. */
+  /** Reads everything through every device. */
   async readInitiator(withinMs: number): Promise<void> {
-    const total = this.#sectors * SECTOR_BYTES;
-    const reads: Promise<unknown>[] = [];
-    for (let offset = 0; offset < total; offset += READ_BYTES)
-      reads.push(this.#readOne(offset, Math.min(READ_BYTES, total - offset)));
-    using limit = deadline(withinMs, "the ledger to be read back through the initiator", this.#signal);
-    try {
-      await orAbort(Promise.all(reads), limit);
-    } catch (error) {
-      this.#signal.throwIfAborted();
-      throw new RigError("RIG_DEADLINE", messageOf(error), {
-        blame: "scenario",
-        context: { unanswered: true },
-        cause: error,
-      });
-    }
+    const pieces = cut([{ sector: 0, sectors: this.#bytes / SECTOR_BYTES }], READ_BYTES / SECTOR_BYTES);
+    const reads = this.devices.map(async device => {
+      const left = pieces.values();
+      const lane = async () => {
+        for (const piece of left) await this.#issuer.issue(device, { action: "read", ...piece, fua: false });
+      };
+      await Promise.all(Array.from({ length: READ_DEPTH }, lane));
+    });
+    const expected = "the ledger to be read back through the initiator";
+    await answersOf(Promise.all(reads), withinMs, expected, this.#signal);
   }
 
-  /** Reads the whole ledger from the target's disk image on this machine, behind the initiator's back. */
+  /** Reads everything from the disk images on this machine, behind the initiator's back. */
   async readBacking(): Promise<void> {
-    const op = this.#invoke("read", "backing", 0, this.#sectors);
-    try {
-      await using handle = await open(this.#backing, "r");
-      const bytes = Buffer.alloc(this.#sectors * SECTOR_BYTES);
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
-      if (bytesRead !== bytes.length) throw new Error(`the image has only ${bytesRead} of ${bytes.length} bytes`);
-      this.#sink.record({ kind: "ok", op, content: readExtents(bytes, 0, this.#tag) });
-      this.counts.ok++;
-    } catch (error) {
-      this.#sink.record({ kind: "fail", op, error: messageOf(error) });
-      this.counts.failed++;
-      throw new RigError("RIG_NBD", `The target's disk image ${this.#backing} could not be read: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
+    for (const [first] of this.#luns) if (first !== undefined) await this.#readImageOf(first);
   }
 
-  /** Ends the connection on purpose. */
+  /** Ends the connections on purpose. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#nbd[Symbol.asyncDispose]();
+    for (const stream of this.#streams) stream.stop();
+    await Promise.all(this.devices.map(({ nbd }) => nbd[Symbol.asyncDispose]()));
   }
 
-  #invoke(
-    action: "write" | "read",
-    via: "initiator" | "backing",
-    sector: number,
-    sectors: number,
-    label?: string,
-  ): number {
-    const op = this.#nextOp++;
-    this.counts.invoked++;
-    this.#sink.record({ kind: "invoke", op, action, via, sector, sectors, ...(label === undefined ? {} : { label }) });
-    return op;
+  get #bytes(): number {
+    return this.shape.slots * this.shape.slotBytes;
   }
 
-  async #write(slot: number, label: string): Promise<{ state: keyof Outcome; error?: string }> {
-    const sector = slot * this.#sectorsPerSlot;
-    const op = this.#invoke("write", "initiator", sector, this.#sectorsPerSlot, label);
-    const data = stampWrite({ run: this.#tag, op, sector, sectors: this.#sectorsPerSlot });
-    return this.#complete(op, async () => {
-      await this.#nbd.write(sector * SECTOR_BYTES, data);
-      return undefined;
+  get #depth(): number {
+    return this.shape.depth ?? DEFAULT_DEPTH;
+  }
+
+  /** The devices, those together that are the same disk. */
+  get #luns(): readonly (readonly LedgerDevice[])[] {
+    return [...Map.groupBy(this.devices, ({ lun }) => lun).values()];
+  }
+
+  #cover(
+    phase: "fill" | "supersede",
+    number: number,
+    rangesOf: (lun: number) => readonly SectorRange[],
+    through?: number,
+  ): Generation {
+    const works = this.#luns.flatMap((devices): Work[] => {
+      const device = devices.find(({ id }) => id === through) ?? devices[0];
+      if (device === undefined) return [];
+      const seed = derivedSeed(this.#seed, PURPOSE[phase], number, device.id);
+      return [{ device, operations: planCover(seed, this.#mix, rangesOf(device.lun)), depth: this.#depth }];
     });
+    return new Batch(this.#issuer, `${phase} ${number}`, works, this.#signal, "write");
   }
 
-  async #readOne(offset: number, bytes: number): Promise<void> {
-    const sector = offset / SECTOR_BYTES;
-    const op = this.#invoke("read", "initiator", sector, bytes / SECTOR_BYTES);
-    await this.#complete(op, async () => readExtents(await this.#nbd.read(offset, bytes), sector, this.#tag));
-  }
-
-  /** Runs an operation and records its answer; one whose connection ended has none. */
-  async #complete(
-    op: number,
-    work: () => Promise<Extent[] | undefined>,
-  ): Promise<{ state: keyof Outcome; error?: string }> {
+  async #readImageOf({ id, nbd, backing, syncBacking }: LedgerDevice): Promise<void> {
+    await syncBacking?.();
+    const whole = { action: "read", sector: 0, sectors: this.#bytes / SECTOR_BYTES, fua: false } as const;
+    const op = this.#issuer.invoke(id, whole, "backing");
     try {
-      const content = await work();
-      this.#sink.record({ kind: "ok", op, ...(content === undefined ? {} : { content }) });
-      this.counts.ok++;
-      return { state: "ok" };
+      this.#issuer.succeeded(op, await readImage(backing, this.#bytes, nbd.sizeBytes, this.#issuer.tag));
     } catch (error) {
-      if (error instanceof NbdDisconnected) return { state: "unanswered", error: error.message };
-      this.#sink.record({ kind: "fail", op, error: messageOf(error) });
-      this.counts.failed++;
-      return { state: "failed", error: messageOf(error) };
+      this.#issuer.failed(op, messageOf(error));
+      throw new RigError("RIG_NBD", `The target's disk image ${backing} could not be read: ${messageOf(error)}.`, {
+        cause: error,
+      });
     }
   }
 }

@@ -3,8 +3,11 @@ import { createServer, type Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { sleep } from "../core/clock.ts";
-import { NbdClient, NbdDisconnected, NbdIoError } from "./nbd.ts";
+import { NbdDisconnected, NbdIoError } from "./block-device.ts";
+import { NbdClient } from "./nbd.ts";
 import {
+  ALL_FLAGS,
+  blockInfo,
   bytesOf,
   FakeNbd,
   type FakeNbdOptions,
@@ -43,7 +46,7 @@ describe("the client", () => {
   test("puts FUA and flush on the wire, and FUA only where asked", async () => {
     const { server, client } = await start();
     await client.write(0, filled(1));
-    await client.write(4096, filled(2), true);
+    await client.write(4096, filled(2), { fua: true });
     await client.flush();
     expect(server.requests.map(({ command, flags, offset, length }) => ({ command, flags, offset, length }))).toEqual([
       { command: "write", flags: 0, offset: 0, length: 4096 },
@@ -231,6 +234,16 @@ describe("a server that is none is told as such:", () => {
       saying(HELLO, optionReply(3, Buffer.alloc(6)), optionReply(1)),
       "did not tell the size",
     ],
+    ["an absurd size", saying(HELLO, sizeInfo(2n ** 60n), optionReply(1)), "an absurd size"],
+    ["a block that is no power of two", saying(HELLO, blockInfo(3, 4096, 4096)), "block sizes that cannot be"],
+    ["a smallest block above the largest", saying(HELLO, blockInfo(4096, 4096, 512)), "block sizes that cannot be"],
+    [
+      "information without end",
+      saying(HELLO, ...Array.from({ length: 40 }, () => sizeInfo(512))),
+      "broke the negotiation",
+    ],
+    ["control characters in a refusal", saying(HELLO, optionReply(0x80000001, Buffer.from("a\u001b[2Jb"))), "a?[2Jb"],
+    ["the old style without options", saying(bytesOf(Buffer.from("NBDMAGICIHAVEOPT"), [16, 0])), "too old"],
     ["silence", () => undefined, "to answer within 50 ms"],
     ["silence after the greeting", saying(HELLO), "to answer within 50 ms"],
   ])("%s", async (_name, greet, words) => {
@@ -263,13 +276,13 @@ test("information that is not asked for is passed over, and an answer may come w
   const server = await FakeNbd.start({
     greet: socket => {
       socket.write(
-        Buffer.concat([HELLO, optionReply(3, bytesOf([16, 3], Buffer.alloc(12))), sizeInfo(4096), optionReply(1)]),
+        Buffer.concat([HELLO, optionReply(3, bytesOf([16, 1], Buffer.alloc(12))), sizeInfo(4096), optionReply(1)]),
       );
       let seen = 0;
       socket.on("data", chunk => {
         seen += chunk.length;
         // The client's flags and option, then a whole request, which may well come together.
-        if (seen === 4 + 16 + 4 + "rig".length + 2 + 28) socket.write(bytesOf([32, 0x67446698], [32, 0], [64, 1]));
+        if (seen === 4 + 16 + 4 + "rig".length + 4 + 28) socket.write(bytesOf([32, 0x67446698], [32, 0], [64, 1]));
       });
     },
   });
@@ -278,4 +291,49 @@ test("information that is not asked for is passed over, and an answer may come w
   onTestFinished(() => client[Symbol.asyncDispose]());
   expect(client.sizeBytes).toBe(4096);
   await client.flush();
+});
+
+describe("an export says what it can do, and", () => {
+  const FLAG = { readOnly: 1 << 1, flush: 1 << 2, fua: 1 << 3, trim: 1 << 5, zeroes: 1 << 6 };
+
+  test("everything is asked of one that offers everything", async () => {
+    const { server, client } = await start();
+    await client.trim(0, 4096);
+    await client.writeZeroes(4096, 8192, { noHole: true, fua: true });
+    await client.trim(8192, 512, { fua: true });
+    expect(server.requests.map(({ command, flags, offset, length }) => [command, flags, offset, length])).toEqual([
+      ["trim", 0, 0, 4096],
+      ["zeroes", 3, 4096, 8192],
+      ["trim", 1, 8192, 512],
+    ]);
+  });
+
+  test.each<[string, number, (client: NbdClient) => Promise<unknown>]>([
+    ["read-only", ALL_FLAGS | FLAG.readOnly, client => client.write(0, filled(1))],
+    ["read-only", ALL_FLAGS | FLAG.readOnly, client => client.trim(0, 4096)],
+    ["does not offer to flush", ALL_FLAGS & ~FLAG.flush, client => client.flush()],
+    ["does not offer to write with FUA", ALL_FLAGS & ~FLAG.fua, client => client.write(0, filled(1), { fua: true })],
+    ["does not offer to discard", ALL_FLAGS & ~FLAG.trim, client => client.trim(0, 4096)],
+    ["does not offer to write zeroes", ALL_FLAGS & ~FLAG.zeroes, client => client.writeZeroes(0, 4096)],
+    ["does not offer to flush", ALL_FLAGS & ~1, client => client.flush()],
+  ])("what it does not offer is not asked: %s (flags %i)", async (words, flags, ask) => {
+    const { server, client } = await start({ flags });
+    await expect(ask(client)).rejects.toMatchObject({
+      code: "RIG_NBD",
+      message: expect.stringContaining(words) as string,
+    });
+    expect(server.requests).toEqual([]);
+    expect((await client.read(0, 512)).length).toBe(512);
+  });
+
+  test.each([
+    [-512, 512],
+    [1 << 20, 512],
+    [(1 << 20) - 512, 1024],
+    [0, 0],
+  ])("nothing is asked beyond its end: %i, %i bytes", async (offset, length) => {
+    const { server, client } = await start();
+    await expect(client.read(offset, length)).rejects.toMatchObject({ code: "RIG_NBD" });
+    expect(server.requests).toEqual([]);
+  });
 });

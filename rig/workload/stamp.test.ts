@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
-import { extentSchema } from "../history/event.ts";
+import { extentSchema } from "../history/extent.ts";
 import { fillerOwner, readExtents, runTag, stampWrite } from "./stamp.ts";
 
 const run = runTag("run-1/writes/six/1");

@@ -14,7 +14,7 @@
  */
 import { RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
-import type { Extent } from "../history/event.ts";
+import type { Extent } from "../history/extent.ts";
 import { crc32c } from "./crc32c.ts";
 
 /** "ISCSIRIG" */
@@ -195,6 +195,16 @@ export const readExtents = (bytes: Buffer, firstSector: number, run: bigint): Ex
     else extents[extents.length - 1] = both;
   }
   return extents;
+};
+
+/** Puts extents behind those that end where they begin. */
+export const joinExtents = (extents: Extent[], more: readonly Extent[]): void => {
+  for (const next of more) {
+    const last = extents.at(-1);
+    const both = last === undefined ? undefined : merged(last, next);
+    if (both === undefined) extents.push(next);
+    else extents[extents.length - 1] = both;
+  }
 };
 
 /**

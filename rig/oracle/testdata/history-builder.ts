@@ -1,7 +1,9 @@
 /**
  * Writes small histories for tests the way one tells them: what was invoked when, and what came of it. Times are seconds.
  */
-import type { Extent, History, HistoryEvent } from "../../history/event.ts";
+import { historyOf } from "../../history/collect.ts";
+import { type EventOf, HISTORY_VERSION, type History, type HistoryEvent } from "../../history/event.ts";
+import type { Extent } from "../../history/extent.ts";
 
 export interface OperationTale {
   /** Invoked at, in seconds. */
@@ -15,8 +17,12 @@ export interface OperationTale {
   readonly via?: "initiator" | "backing";
   readonly label?: string;
   readonly error?: string;
+  readonly device?: number;
   readonly content?: Extent[];
+  readonly fua?: boolean;
 }
+
+type Thing = EventOf<"inventory">["thing"];
 
 const ns = (s: number): number => Math.round(s * 1e9);
 
@@ -36,16 +42,29 @@ export class HistoryBuilder {
     return this.#operation("read", op, tale);
   }
 
+  flush(op: number, tale: OperationTale): this {
+    return this.#operation("flush", op, { sectors: 0, ...tale });
+  }
+
+  zeroes(op: number, tale: OperationTale): this {
+    return this.#operation("zeroes", op, tale);
+  }
+
+  discard(op: number, tale: OperationTale): this {
+    return this.#operation("discard", op, tale);
+  }
+
   /** The same content, read through both ends one after the other, from `at` on. */
-  readBack(op: number, at: number, content: Extent[]): this {
+  readBack(op: number, at: number, content: Extent[], device = 0): this {
     const sector = Math.min(...content.map(extent => extent.at));
     const sectors = content.reduce((sum, { n }) => sum + n, 0);
-    return this.read(op, { at, ok: at + 0.1, sector, sectors, content }).read(op + 1, {
+    return this.read(op, { at, ok: at + 0.1, sector, sectors, content, device }).read(op + 1, {
       at: at + 0.2,
       ok: at + 0.3,
       sector,
       sectors,
       content,
+      device,
       via: "backing",
     });
   }
@@ -85,12 +104,18 @@ export class HistoryBuilder {
     );
   }
 
-  limits(at: number, answerWithinMs: number): this {
-    return this.add({ t: ns(at), kind: "limits", answerWithinMs, why: "replacement timeout 2 s, two paths" });
+  limits(at: number, answerWithinMs: number, more: Partial<EventOf<"limits">> = {}): this {
+    return this.add({ t: ns(at), kind: "limits", answerWithinMs, why: "replacement timeout 2 s, two paths", ...more });
+  }
+
+  /** A path's state in dm-multipath. */
+  multipath(at: number, path: "a" | "b", state: "active" | "failed"): this {
+    return this.add({ t: ns(at), kind: "multipath", path, state });
   }
 
   console(node: "target" | "initiator", at: number, ...lines: string[]): this {
-    return this.add(...lines.map((line): HistoryEvent => ({ t: ns(at), kind: "console", node, line })));
+    for (const line of lines) this.add({ t: ns(at), kind: "console", node, line });
+    return this;
   }
 
   /** A session's state in the kernel. Session 1 is that of path a, session 2 that of path b. */
@@ -123,11 +148,51 @@ export class HistoryBuilder {
     );
   }
 
+  /** A task that was found blocked on the initiator, as `ps` and /proc/PID/stack tell it. */
+  blocked(at: number, pid: number, comm: string, ...frames: string[]): this {
+    return this.add({ t: ns(at), kind: "blocked-task", node: "initiator", pid, comm, frames });
+  }
+
+  /** What stopped the cell. */
+  stopped(at: number, message: string, more: Partial<EventOf<"stopped">> = {}): this {
+    return this.add({ t: ns(at), kind: "stopped", code: "RIG_LAB_SSH", blame: "harness", message, ...more });
+  }
+
+  /** What there is of a kind. */
+  inventory(at: number, when: "begin" | "end", node: "target" | "initiator", thing: Thing, ...names: string[]): this {
+    return this.add({ t: ns(at), kind: "inventory", node, when, thing, names });
+  }
+
+  /** Everything as it is with both paths logged in over TCP; `more` replaces what there is of some kinds. */
+  counted(
+    at: number,
+    when: "begin" | "end",
+    more: Partial<Record<`${"target" | "initiator"} ${Thing}`, string[]>> = {},
+  ): this {
+    const [a, b] = ["10.1.0.3:40000-10.1.0.2:3260", "10.2.0.3:40001-10.2.0.2:3260"];
+    const usual: typeof more = {
+      "initiator session": ["session1", "session2"],
+      "initiator connection": ["connection1:0", "connection2:0"],
+      "initiator host": ["host2 session1", "host3 session2"],
+      "initiator endpoint": [],
+      "initiator socket": [`a ${a} ESTABLISHED`, `b ${b} ESTABLISHED`],
+      "initiator queue-pair": [],
+      "target socket": [`a ${a} ESTABLISHED`, `b ${b} ESTABLISHED`],
+      "target queue-pair": [],
+      "target target-session": ["1 of 2", "2 of 2"],
+    };
+    for (const [key, names] of Object.entries({ ...usual, ...more })) {
+      const [node, thing] = key.split(" ") as ["target" | "initiator", Thing];
+      this.inventory(at, when, node, thing, ...names);
+    }
+    return this;
+  }
+
   note(at: number): this {
     return this.add({ t: ns(at), kind: "note", text: "here" });
   }
 
-  #operation(action: "read" | "write", op: number, tale: OperationTale): this {
+  #operation(action: "read" | "write" | "flush" | "zeroes" | "discard", op: number, tale: OperationTale): this {
     const {
       at,
       ok,
@@ -137,7 +202,9 @@ export class HistoryBuilder {
       via = "initiator",
       label,
       error = "Input/output error",
+      device,
       content,
+      fua,
     } = tale;
     this.add({
       t: ns(at),
@@ -148,6 +215,8 @@ export class HistoryBuilder {
       sector,
       sectors,
       ...(label === undefined ? {} : { label }),
+      ...(device === undefined ? {} : { device }),
+      ...(fua === undefined ? {} : { fua }),
     });
     if (ok !== undefined) this.add({ t: ns(ok), kind: "ok", op, ...(content === undefined ? {} : { content }) });
     if (fail !== undefined) this.add({ t: ns(fail), kind: "fail", op, error });
@@ -155,19 +224,20 @@ export class HistoryBuilder {
   }
 
   build(): History {
-    return {
-      header: {
-        kind: "header",
-        version: 1,
-        run: "run-1",
-        scenario: "writes/six",
-        kernel: "6.1",
-        seed: 1,
-        startedAt: "2024-01-01T00:00:00.000Z",
-        monotonicStartNs: "0",
-      },
-      events: this.#events.toSorted((a, b) => a.t - b.t),
-    };
+    const header = {
+      kind: "header",
+      version: HISTORY_VERSION,
+      run: "run-1",
+      scenario: "writes/six",
+      kernel: "6.1",
+      seed: 1,
+      startedAt: "2024-01-01T00:00:00.000Z",
+      monotonicStartNs: "0",
+    } as const;
+    return historyOf(
+      header,
+      this.#events.toSorted((a, b) => a.t - b.t),
+    );
   }
 }
 

@@ -4,10 +4,13 @@
  * and to look at it.
  */
 import { createHash } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Status } from "../../core/names.ts";
-import type { HistoryEvent } from "../../history/event.ts";
+import type { History, HistoryEvent } from "../../history/event.ts";
+import { readHistory } from "../../history/reader.ts";
+import { openHistory } from "../../history/writer.ts";
+import type { Finding } from "../../oracle/finding.ts";
 import type { Cell, CellSummary, Comparison, KernelIdentity, Run } from "../../results/schema.ts";
 import { type StaleWrite, type StaleWriteOptions, staleWrite } from "./stale-write.ts";
 
@@ -81,10 +84,34 @@ const phasesOf = (events: readonly HistoryEvent[]) =>
     return [{ name: begin.name, ms: Math.round(((end?.t ?? begin.t) - begin.t) / 1e6) }];
   });
 
+/** From a line of `made.history` to the one on which a stored copy of it has the same event. */
+const linesIn = (made: StaleWrite, stored: History): ReadonlyMap<number, number> => {
+  const pairs = made.history.lines.map((line, index) => [line, stored.lines[index] ?? 0] as const);
+  for (const { op, invokeLine, doneLine } of made.history.operations) {
+    const copy = stored.operations.get(op);
+    pairs.push([invokeLine, copy?.invokeLine ?? 0]);
+    if (doneLine !== undefined) pairs.push([doneLine, copy?.doneLine ?? 0]);
+  }
+  return new Map(pairs);
+};
+
+/** Writes the history as the rig would; says what findings about `made` are in the file's own lines. */
+const writeHistory = async (file: string, made: StaleWrite, scenario: string): Promise<readonly Finding[]> => {
+  const { run, kernel, seed } = made.header;
+  const start = 0n;
+  const writer = await openHistory(file, { run, scenario, kernel, seed }, start);
+  for (const { t, ...event } of made.events) writer.record(event, start + BigInt(t));
+  await writer.close();
+  const stored = await readHistory(file);
+  const lines = linesIn(made, stored);
+  return made.findings.map(finding => ({ ...finding, lines: finding.lines.map(line => lines.get(line) ?? line) }));
+};
+
 const cellOf = (
   made: StaleWrite,
   scenario: Run["scenarios"][number],
   kernel: KernelIdentity,
+  findings: readonly Finding[],
   ndjson: string,
   consoleText: string,
 ): Cell => {
@@ -100,8 +127,8 @@ const cellOf = (
     about: scenario.about,
     kernel,
     seed,
-    status: made.findings.length > 0 ? "FAIL" : "PASS",
-    findings: [...made.findings],
+    status: findings.length > 0 ? "FAIL" : "PASS",
+    findings: [...findings],
     phases: phasesOf(made.events),
     startedAt: made.header.startedAt,
     durationMs: Math.round((last?.t ?? 0) / 1e6),
@@ -197,15 +224,14 @@ const writeCells = async (
       ...(seed === 5 && broken ? { foreignSlot: 3 } : {}),
     };
     const made = staleWrite(o.change === undefined ? plain : o.change(plain));
-    const header = { ...made.header, scenario: scenario.name };
-    const ndjson = `${[header, ...made.events].map(e => JSON.stringify(e)).join("\n")}\n`;
+    const relative = directoryOf(scenario.name, kernel.name, seed);
+    const historyFile = join(directory, relative, "history.ndjson");
+    await mkdir(join(directory, relative), { recursive: true });
+    const findings = await writeHistory(historyFile, made, scenario.name);
     const consoleText = made.events
       .map(e => (e.kind === "console" && e.node === "initiator" ? `${e.line}\n` : ""))
       .join("");
-    const cell = cellOf(made, scenario, kernel, ndjson, consoleText);
-    const relative = directoryOf(cell.scenario, kernel.name, seed);
-    await mkdir(join(directory, relative), { recursive: true });
-    await writeFile(join(directory, relative, "history.ndjson"), ndjson);
+    const cell = cellOf(made, scenario, kernel, findings, await readFile(historyFile, "utf8"), consoleText);
     await writeFile(join(directory, relative, "console-initiator.log"), consoleText);
     await writeFile(join(directory, relative, "cell.json"), JSON.stringify(cell, undefined, 2));
     cells.push({

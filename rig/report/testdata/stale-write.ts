@@ -3,8 +3,10 @@
  * cut, its writes are repeated on path b and overwritten, and after the heal the dead session's socket delivers the old
  * data (5.10) or does not exist any more (6.1). For tests of the report; no kernel was harmed.
  */
-import type { Extent, Header, HistoryEvent, Unstamped } from "../../history/event.ts";
-import type { BadExtent, Finding } from "../../oracle/finding.ts";
+import { historyOf } from "../../history/collect.ts";
+import { type Header, HISTORY_VERSION, type History, type HistoryEvent, type Unstamped } from "../../history/event.ts";
+import type { Extent } from "../../history/extent.ts";
+import type { BadCommand, BadExtent, Finding } from "../../oracle/finding.ts";
 
 const SLOTS = 32;
 const SLOT_SECTORS = 8;
@@ -20,13 +22,19 @@ export interface StaleWriteOptions {
   readonly foreignSlot?: number;
   /** More lines of the initiator's console, while the path is down. */
   readonly consoleLines?: readonly string[];
+  /** Whether the cell also has the rarer events: a power cut, tasks that hang, a socket left over, and what stopped it. */
+  readonly troubled?: boolean;
   /** This many reads more, for tests of the caps. */
   readonly extraReads?: number;
 }
 
 export interface StaleWrite {
   readonly header: Header;
+  /** As they were observed, operations included. */
   readonly events: readonly HistoryEvent[];
+  /** The same with operations in a table; every event has a line of its own, from line 2 on. */
+  readonly history: History;
+  /** Their lines are those of `history`. */
   readonly findings: readonly Finding[];
 }
 
@@ -43,6 +51,28 @@ const recorder = () => {
         .sort((a, b) => a.at - b.at || a.order - b.order)
         .map(({ at, event }) => ({ t: Math.round(at * 1e9), ...event })),
   };
+};
+
+/** The rarer events, from when the path is healed to the end. */
+const trouble = (put: (seconds: number, event: Unstamped) => void, from: number, end: number): void => {
+  const node = "initiator";
+  put(1.4, { kind: "inventory", node, when: "begin", thing: "socket", names: ["10.10.1.2:51842", "10.10.2.2:41190"] });
+  put(1.4, { kind: "inventory", node, when: "begin", thing: "session", names: ["1", "2"] });
+  put(from, { kind: "power-cut", node: "target", edge: "begin" });
+  put(from + 0.25, { kind: "power-cut", node: "target", edge: "end" });
+  const frames = ["io_schedule", "blk_mq_get_tag", "__blk_mq_alloc_requests", "blk_mq_submit_bio", "submit_bio_wait"];
+  put(from + 0.8, { kind: "blocked-task", node, pid: 211, comm: "multipathd", frames });
+  put(from + 0.8, { kind: "blocked-task", node, pid: 230, comm: "kworker/u4:2", frames: frames.slice(1) });
+  put(end - 0.02, {
+    kind: "stopped",
+    code: "RIG_DEADLINE",
+    blame: "scenario",
+    message: "Expected every write to be answered within 8 s; 2 were not.",
+    unanswered: true,
+  });
+  const sockets = ["10.10.1.2:51842", "10.10.1.2:51990", "10.10.2.2:41190"];
+  put(end, { kind: "inventory", node, when: "end", thing: "socket", names: sockets });
+  put(end, { kind: "inventory", node, when: "end", thing: "session", names: ["2", "3"] });
 };
 
 export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
@@ -80,6 +110,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   phase("settle", readBack - 0.62, readBack);
   phase("read back", readBack, readBack + 0.32);
   phase("collect", readBack + 0.32, end);
+  put(2.09, { kind: "device", id: 0, name: "dm-0", lun: 0, sectors: 16_384, cache: "none" });
   put(2.1, {
     kind: "limits",
     answerWithinMs: 8000,
@@ -113,7 +144,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
     put(2.06, { kind: "multipath", path, state: "active" });
   }
 
-  let next = 0;
+  let next = 1;
   const writeAll = (label: string, from: number, answered: number): number[] =>
     Array.from({ length: SLOTS }, (_, slot) => {
       const op = next++;
@@ -129,6 +160,18 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
       put(answered + slot * 0.0002, { kind: "ok", op });
       return op;
     });
+  /** What the target's tracepoints saw of a generation: every write, as it was executed. The third is the dead socket's. */
+  const executed = (path: "a" | "b", from: number, generation: number): BadCommand[] =>
+    Array.from({ length: generation === 3 ? staleSlots : SLOTS }, (_, slot) => {
+      const at = from + slot * 0.0002;
+      const sent = { session: `${path}#1`, path, tag: generation * 256 + slot, cmdSN: 40 + generation * SLOTS + slot };
+      const place = { sector: slot * SLOT_SECTORS, sectors: SLOT_SECTORS };
+      const executedNs = Math.round(at * 1e9);
+      const more = { receivedNs: executedNs - 40_000, doneNs: executedNs + 300_000, status: 0 };
+      put(at, { kind: "command", action: "write", lun: 0, ...place, ...sent, ...more });
+      return { ...sent, ...place, executedNs };
+    });
+
   writeAll("generation 0", 2.16, 2.21);
   fault("iscsid-kill#1", "initiator", "inject", cut - 0.08, "SIGKILL to both processes of iscsid");
   fault("path-drop:a#1", "path a", "inject", cut - 0.02, "iptables FORWARD physdev DROP, both directions");
@@ -136,6 +179,8 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   step("drop path a", cut - 0.02, cut);
   step("write generation 1 to every slot: it cannot leave", sent, repeated);
   const older = writeAll("generation 1", sent, repeated);
+  executed("a", 2.2, 0);
+  executed("b", repeated - 0.008, 1);
   put(sent + 0.01, {
     kind: "socket",
     node: "initiator",
@@ -199,6 +244,8 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   (o.consoleLines ?? []).forEach((line, i) => log(failed + 0.04 + i * 1e-5, "initiator", line));
   step("write generation 2 to every slot: acknowledged over path b", newer, newer + 0.02);
   const newest = writeAll("generation 2", newer, newer + 0.01);
+  executed("b", newer + 0.002, 2);
+  const late = executed("a", drained - 0.03, 3).slice(0, staleSlots);
   step("heal path a", heal, heal + 0.02);
   fault("path-drop:a#1", "path a", "heal", heal, "rules removed");
   fault("iscsid-kill#1", "initiator", "heal", readBack - 0.5, "iscsid started");
@@ -219,6 +266,14 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
     gone: true,
     text: "2 processes killed; running again",
     counters: { processesKilled: 2 },
+  });
+
+  put(readBack + 0.33, {
+    kind: "witness",
+    by: "tracepoints",
+    whole: true,
+    skewNs: 180_000,
+    text: "every command of both paths, in the order in which the target executed them",
   });
 
   const reads: { via: "initiator" | "backing"; slot: number; op: number }[] = [];
@@ -247,6 +302,8 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
     put(2.3 + i * 1e-5 + 5e-6, { kind: "ok", op });
   }
 
+  if (o.troubled === true) trouble(put, heal, end);
+
   const list = events();
   const lineOf = (test: (e: HistoryEvent) => boolean): number => list.findIndex(test) + 2;
   const findings: Finding[] = [];
@@ -259,6 +316,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
         via: r.via,
         expected: [{ op: newest[r.slot] ?? 0, label: "generation 2" }],
         found: { op: older[r.slot] ?? 0, label: "generation 1" },
+        commands: late.slice(r.slot, r.slot + 1),
       }));
     const firstRead = reads[0]?.op;
     findings.push({
@@ -290,7 +348,13 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
             sector,
             sectors: 1,
             via: "backing",
-            expected: [{ op: newest[o.foreignSlot] ?? 0, label: "generation 2" }],
+            expected: [
+              {
+                op: newest[o.foreignSlot] ?? 0,
+                label: "generation 2",
+                why: `acknowledged at ${(newer + 0.01).toFixed(3)} s and not replaced since`,
+              },
+            ],
             found: { label: "foreign bytes", head: FOREIGN_HEAD },
           },
         ],
@@ -299,7 +363,7 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
   }
   const header: Header = {
     kind: "header",
-    version: 1,
+    version: HISTORY_VERSION,
     run: "20251122-134900",
     scenario: "recovery/stale-write",
     kernel: o.kernel,
@@ -307,5 +371,5 @@ export const staleWrite = (o: StaleWriteOptions): StaleWrite => {
     startedAt: "2025-11-22T13:49:00.000Z",
     monotonicStartNs: "812345678901",
   };
-  return { header, events: list, findings };
+  return { header, events: list, history: historyOf(header, list), findings };
 };

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
 export interface NbdRequest {
-  readonly command: "read" | "write" | "disconnect" | "flush" | "unknown";
+  readonly command: (typeof COMMANDS)[number] | "unknown";
   readonly flags: number;
   readonly cookie: bigint;
   readonly offset: number;
@@ -20,13 +20,15 @@ export type Behaviour = (request: NbdRequest, server: FakeNbd, socket: Socket) =
 export interface FakeNbdOptions {
   readonly sizeBytes?: number;
   readonly behaviour?: Behaviour;
+  /** The transmission flags that are told; the default offers flush, FUA, trim, write zeroes and several connections. */
+  readonly flags?: number;
   /** Takes the place of the negotiation. */
   readonly greet?: (socket: Socket) => void;
   /** How what is sent is cut up; the default sends it whole. */
   readonly pieces?: (bytes: Buffer) => readonly Buffer[];
 }
 
-const COMMANDS = ["read", "write", "disconnect", "flush"] as const;
+const COMMANDS = ["read", "write", "disconnect", "flush", "trim", "cache", "zeroes"] as const;
 
 export const bytesOf = (
   ...parts: readonly (readonly [bits: 16 | 32 | 64, value: number | bigint] | Buffer)[]
@@ -47,7 +49,12 @@ export const optionReply = (type: number, data: Buffer = Buffer.alloc(0)): Buffe
   bytesOf([64, OPTION_REPLY], [32, 7], [32, type], [32, data.length], data);
 
 export const HELLO = bytesOf(Buffer.from("NBDMAGICIHAVEOPT"), [16, 3]);
-export const sizeInfo = (size: number | bigint): Buffer => optionReply(3, bytesOf([16, 0], [64, size], [16, 0x6d]));
+export const ALL_FLAGS = 0x16d;
+export const sizeInfo = (size: number | bigint, flags = ALL_FLAGS): Buffer =>
+  optionReply(3, bytesOf([16, 0], [64, size], [16, flags]));
+/** The block sizes that an export has. */
+export const blockInfo = (minimum: number, preferred: number, maximum: number): Buffer =>
+  optionReply(3, bytesOf([16, 3], [32, minimum], [32, preferred], [32, maximum]));
 
 /** A generator that is given bytes as they come and asks for the next amount. */
 type Reader = Generator<number, void, Buffer>;
@@ -86,8 +93,9 @@ export class FakeNbd implements AsyncDisposable {
   }
 
   /** Does what the request asks for. */
-  perform({ command, offset, data }: NbdRequest): void {
+  perform({ command, offset, length, data }: NbdRequest): void {
     if (command === "write") data.copy(this.disk, offset);
+    if (command === "trim" || command === "zeroes") this.disk.fill(0, offset, offset + length);
   }
 
   /** Answers it, with data where it is a read that went well. */
@@ -130,7 +138,7 @@ export class FakeNbd implements AsyncDisposable {
     const option = yield 16;
     const asked = yield option.readUInt32BE(12);
     this.exportName = asked.toString("latin1", 4, 4 + asked.readUInt32BE(0));
-    this.send(socket, Buffer.concat([sizeInfo(this.disk.length), optionReply(1)]));
+    this.send(socket, Buffer.concat([sizeInfo(this.disk.length, this.#options.flags), optionReply(1)]));
     for (;;) {
       const head = yield 28;
       const command = COMMANDS[head.readUInt16BE(6)] ?? "unknown";

@@ -1,0 +1,56 @@
+/** What a scenario may say of its ledger. Where it says nothing, writes of one size go to slots of their own. */
+import { z } from "zod";
+
+const SECTOR_BYTES = 512;
+const LARGEST_BYTES = 2 ** 20;
+/** Data that may be under way for one device: it is in memory until it is answered. */
+const IN_FLIGHT_BYTES = 64 * 2 ** 20;
+
+const percent = z.number().int().min(0).max(100).default(0);
+const blockBytes = z.number().int().min(SECTOR_BYTES).max(LARGEST_BYTES).multipleOf(SECTOR_BYTES);
+
+/** What fill, steady, burst and supersede are made of. Shares are percent of all operations; the rest are writes. */
+const mixSchema = z
+  .strictObject({
+    /** Sizes of operations, each as likely as the others; those of a slot where none are named. */
+    blockBytes: z.array(blockBytes).min(1).max(16).optional(),
+    /** Operations begin at multiples of it; the smallest size where none is named. Below the sizes they overlap in part. */
+    alignBytes: blockBytes.optional(),
+    /** Operations that begin where the one before ended, or within it. */
+    near: percent,
+    reads: percent,
+    flushes: percent,
+    discards: percent,
+    zeroes: percent,
+    /** Of all changes, those with FUA. */
+    fua: percent,
+  })
+  .refine(
+    ({ reads, flushes, discards, zeroes }) => reads + flushes + discards + zeroes < 100,
+    "reads, flushes, discards and zeroes leave no writes",
+  );
+
+export const ledgerSchema = z
+  .strictObject({
+    /** Slots of the device that are written, each by one operation. */
+    slots: z.number().int().min(1).max(4096),
+    /** Bytes of a slot, whole sectors. */
+    slotBytes: blockBytes,
+    /** Operations that a device has in flight in the phases of the mix. */
+    depth: z.number().int().min(1).max(256).default(32),
+    /** NBD connections to each device. */
+    connections: z.number().int().min(1).max(8).default(1),
+    mix: mixSchema.prefault({}),
+  })
+  .transform(({ mix, ...ledger }) => {
+    const sizes = mix.blockBytes ?? [ledger.slotBytes];
+    return { ...ledger, mix: { ...mix, blockBytes: sizes, alignBytes: mix.alignBytes ?? Math.min(...sizes) } };
+  })
+  .refine(
+    ({ slots, slotBytes, mix }) => Math.max(...mix.blockBytes) <= slots * slotBytes,
+    "an operation is larger than all slots together",
+  )
+  .refine(
+    ({ depth, mix }) => depth * Math.max(...mix.blockBytes) <= IN_FLIGHT_BYTES,
+    "depth times the largest size is more than 64 MiB",
+  );
