@@ -14,7 +14,7 @@ import { backingFile, type LabShape, MEMORY_MIB, type MicroVm, ONE_DEVICE, qemuA
 import type { Qmp } from "./qmp.ts";
 
 /** Raised when what is saved, or how, changes. */
-const RECIPE = "snapshot 2";
+const RECIPE = "snapshot 3";
 
 /** The cache's folder of snapshots. */
 export const SNAPSHOT_KIND = "snapshot";

@@ -25,6 +25,8 @@ const world = vi.hoisted(() => ({
   boot: (): Promise<void> => Promise.resolve(),
   configure: (): Promise<void> => Promise.resolve(),
   save: (): Promise<void> => Promise.resolve(),
+  /** The last line of each console of a boot. */
+  says: (): string => "up",
   restore: (request: unknown): Promise<void> =>
     request === undefined ? Promise.reject(new Error("asked for nothing")) : Promise.resolve(),
 }));
@@ -64,7 +66,10 @@ vi.mock("../lab/lab.ts", () => ({
     }
     for (const node of "saveTo" in request ? NODE_NAMES : []) {
       await writeFile(path.join(request.artefacts, `memory-${node}`), `what the ${node} knows`);
-      await writeFile(path.join(request.artefacts, `console-${node}.log`), ` 12.345678 ${node} boots\n 12.5 up\n`);
+      await writeFile(
+        path.join(request.artefacts, `console-${node}.log`),
+        ` 12.345678 ${node} boots\n 12.5 ${world.says()}\n`,
+      );
     }
     return labOf(what);
   },
@@ -127,6 +132,7 @@ beforeEach(async () => {
   said = [];
   Object.assign(world, { told: [], clashes: [], booting: 0, beside: 0 });
   for (const name of ["boot", "configure", "save", "restore"] as const) world[name] = () => Promise.resolve();
+  world.says = () => "up";
 });
 afterEach(() => {
   expect(world.clashes).toEqual([]);
@@ -274,6 +280,28 @@ describe("a snapshot", () => {
     const [second, ...more] = await snapshots();
     expect([second === first, more]).toEqual([false, []]);
     expect(await start(labs)).toMatchObject({ how: "restored" });
+  });
+});
+
+describe("a lab that loses a session before it is saved", () => {
+  const LOST = "[  142.1] connection1:0: detected conn error (1022)";
+
+  test("is booted again, and that is said", async () => {
+    world.says = () => (count("boot") === 1 ? LOST : "up");
+    expect(await start(labsOf())).toMatchObject({ how: "restored" });
+    expect([count("boot"), (await snapshots()).length]).toEqual([2, 1]);
+    expect(said[1]).toBe(
+      'The lab that was to be saved lost a session before it was ("connection1:0: detected conn error (1022)"): this machine was too busy. It is booted again.',
+    );
+  });
+
+  test("three times is not saved: labs boot for themselves, with the reason", async () => {
+    world.says = () => LOST;
+    expect(await start(labsOf())).toMatchObject({
+      how: "cold",
+      why: expect.stringContaining("was too busy") as string,
+    });
+    expect([count("boot 6.1 to save"), await snapshots()]).toEqual([3, []]);
   });
 });
 

@@ -18,6 +18,7 @@ import { SNAPSHOT_FILES, SNAPSHOT_KIND, type Snapshot, snapshotKey } from "../la
 import { type Configured, configuredSchema, configureLab, setUpParts } from "../scenario/bench.ts";
 import { shapeOf } from "../scenario/devices.ts";
 import type { Scenario } from "../scenario/scenario.ts";
+import { requireNoLoss, tellBootConsoles } from "./boot-console.ts";
 
 export interface ReadyLab {
   readonly lab: Lab;
@@ -56,6 +57,9 @@ const keepMiB = (): number => {
   const asked = Number(process.env["RIG_SNAPSHOT_MIB"]);
   return Number.isFinite(asked) && asked > 0 ? asked : 4096;
 };
+
+/** So often a lab is booted to be saved, if it loses its sessions each time. */
+const MAX_BOOTS = 3;
 
 /** A lab that is only there to be saved has nobody who reads its history. */
 const NO_SINK: HistorySink = { record: () => undefined };
@@ -192,7 +196,19 @@ export class Labs {
     this.#log.say(`${why} Its labs are booted instead, each for itself.`, "warn");
   }
 
+  /** A lab that lost a session before it could be saved is no beginning for others: then it is booted again. */
   async #make(key: string, request: ReadyLabRequest): Promise<Stored> {
+    for (let boot = 1; ; boot++) {
+      try {
+        return await this.#makeOnce(key, request);
+      } catch (error) {
+        if (boot === MAX_BOOTS || !(error instanceof RigError) || error.context["lostSession"] !== true) throw error;
+        this.#log.say(`${error.message} It is booted again.`, "warn");
+      }
+    }
+  }
+
+  async #makeOnce(key: string, request: ReadyLabRequest): Promise<Stored> {
     const { scenario, kernel } = request;
     const directory = await cached({
       kind: SNAPSHOT_KIND,
@@ -218,6 +234,7 @@ export class Labs {
         const configured = await setUp.done(lab);
         const saved = await saveLab(lab, building);
         await lab.collect();
+        await requireNoLoss(building);
         await writeFile(
           path.join(building, SNAPSHOT_FILES.about),
           `${JSON.stringify({ version: 2, configured, ...saved }, null, 2)}\n`,
@@ -234,19 +251,6 @@ export class Labs {
 const keyOf = ({ bay, kernel, scenario, backingMiB }: ReadyLabRequest): string =>
   snapshotKey(bay.host, kernel, [String(backingMiB), ...setUpParts(scenario)], shapeOf(scenario.lab));
 
-/** The console of the boot that a snapshot was made from: what the kernel said then is part of every lab restored from it. */
-const bootConsole = async (snapshot: Snapshot, { sink, artefacts }: ReadyLabRequest): Promise<void> => {
-  for (const node of NODE_NAMES) {
-    const name = `console-${node}.log`;
-    const log = await readFile(path.join(snapshot.directory, name), "utf8");
-    await writeFile(path.join(artefacts, name), `${log}--- restored from a snapshot ---\n`);
-    for (const line of log.split("\n")) {
-      const text = line.replace(/^ *\d+\.\d+ /, "");
-      if (text !== "") sink.record({ kind: "console", node, line: text });
-    }
-  }
-};
-
 const restore = async (
   request: ReadyLabRequest,
   { snapshot, configured }: Stored,
@@ -258,7 +262,7 @@ const restore = async (
     kind: "note",
     text: `The lab is restored from the snapshot ${snapshot.key}; the consoles begin with its boot.`,
   });
-  await bootConsole(snapshot, request);
+  await tellBootConsoles(snapshot.directory, request.artefacts, request.sink);
   const lab = await request.phase("restore", () =>
     restoreLab({ ...request, shape: shapeOf(request.scenario.lab), snapshot }),
   );
