@@ -19,9 +19,11 @@ const BY: Readonly<Record<Witness["by"], string>> = {
 };
 
 const witnessWords = (witness: Witness): string => {
-  if (witness.by === "nothing") return `The target was not watched: ${witness.text}.`;
+  // A sentence or several, with or without a full stop at the end.
+  const said = witness.text.replace(/\.$/, "");
+  if (witness.by === "nothing") return `The target was not watched: ${said}.`;
   const whole = witness.whole ? "" : ", but not of every command";
-  return `By ${BY[witness.by]}${whole}: ${witness.text}. Times are within ${String(Math.max(1, Math.ceil(witness.skewNs / 1e6)))} ms of the host's clock.`;
+  return `By ${BY[witness.by]}${whole}: ${said}. Times are within ${String(Math.max(1, Math.ceil(witness.skewNs / 1e6)))} ms of the host's clock.`;
 };
 
 const Row = ({ command, href }: { readonly command: BadCommand; readonly href: string | undefined }) => {
