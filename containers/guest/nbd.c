@@ -5,11 +5,12 @@
  * An emulated guest pays dearly for every system call. So what has come in is taken in one call, however many requests it holds,
  * they are submitted in one call (Linux AIO), and what was completed is answered in one.
  *
- * The data of a request lies in memory that is mapped for it and its neighbours, and given back whole when all of them are
- * answered; no memory is used twice. What a command that outlived its answer still points to is then what it was to write, not
- * whatever came next.
+ * The data of a request lies in memory that is mapped for it and its neighbours, an arena. What a command that outlived its
+ * answer still points to, a queue pair that sends again for instance, shall be what it was to write, and not whatever came next;
+ * and it may hold no reference to the pages. So no arena is used twice, and when all in it are answered it is kept, until REST
+ * bytes of later ones are kept too. Only then do its pages go back to the kernel, which gives them to anybody.
  *
- * Usage: rig-nbd [-f] DEVICE PORT EXPORT     -f stays in the foreground
+ * Usage: rig-nbd [-f] DEVICE PORT EXPORT [REST]     -f stays in the foreground; REST in MiB, 32 where it is not given
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -48,6 +49,7 @@ struct arena {
 	size_t size, used;
 	int users;
 	int current;
+	struct arena *next;
 };
 
 struct connection {
@@ -77,9 +79,13 @@ static uint64_t disk_size;
 static const char *export_name;
 static aio_context_t aio;
 static struct arena *arena;
+/* Arenas that are over, the oldest first. */
+static struct arena *resting, **resting_end = &resting;
+static size_t resting_bytes, rest_bytes = 32 << 20;
 static struct connection *graves;
-static struct iocb *batch[DEPTH];
-static int batched, flying;
+/* To be submitted; and how many the kernel has, and whether it takes no more until some of these are done. */
+static struct iocb **batch;
+static int batched, room, flying, refused;
 /* What threads have done, to be answered by the main one. */
 static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct request *done;
@@ -101,8 +107,19 @@ static void arena_put(struct arena *a)
 {
 	if (a->users || a->current)
 		return;
-	munmap(a->memory, a->size);
-	free(a);
+	a->next = NULL;
+	*resting_end = a;
+	resting_end = &a->next;
+	resting_bytes += a->size;
+	while (resting && resting_bytes - resting->size >= rest_bytes) {
+		struct arena *old = resting;
+		resting = old->next;
+		if (!resting)
+			resting_end = &resting;
+		resting_bytes -= old->size;
+		munmap(old->memory, old->size);
+		free(old);
+	}
 }
 
 static char *data_take(struct request *request, size_t bytes)
@@ -231,17 +248,22 @@ static void answer_one(struct request *request, int error)
 static void submit(void)
 {
 	int from = 0;
-	while (from < batched) {
+	while (from < batched && !refused) {
 		long took = syscall(SYS_io_submit, aio, batched - from, batch + from);
 		if (took > 0) {
 			from += took;
+			flying += took;
 			continue;
 		}
-		struct request *r = (struct request *)(uintptr_t)batch[from++]->aio_data;
-		flying--;
-		answer_one(r, took < 0 ? errno : EIO);
+		/* No room for more: wait for the end of others. Where there are none, nothing would end the waiting. */
+		if (took < 0 && errno == EAGAIN && flying) {
+			refused = 1;
+			break;
+		}
+		answer_one((struct request *)(uintptr_t)batch[from++]->aio_data, took < 0 ? errno : EIO);
 	}
-	batched = 0;
+	batched -= from;
+	memmove(batch, batch + from, batched * sizeof(*batch));
 }
 
 /* Discards and zeroes have no asynchronous call: each has a thread of its own while it lasts. */
@@ -292,9 +314,14 @@ static void start(struct request *r)
 		if (r->flags & FLAG_FUA)
 			iocb->aio_rw_flags = RWF_DSYNC;
 	}
-	flying++;
+	if (batched == room) {
+		room = room ? 2 * room : DEPTH;
+		batch = realloc(batch, room * sizeof(*batch));
+		if (!batch)
+			die("no memory");
+	}
 	batch[batched++] = iocb;
-	if (batched == DEPTH)
+	if (batched >= DEPTH)
 		submit();
 }
 
@@ -332,8 +359,12 @@ static void receive(struct connection *c)
 		c->got += data;
 		c->length += got - data;
 		if (c->partial && c->got == c->partial->length) {
-			start(c->partial);
+			/* To start it may end the connection, and that frees what is still partial. */
+			struct request *whole = c->partial;
 			c->partial = NULL;
+			start(whole);
+			if (c->closed)
+				return;
 		}
 		size_t at = 0;
 		while (!c->partial && c->length - at >= 28) {
@@ -399,6 +430,7 @@ static void complete(void)
 		}
 		if (got > 0) {
 			flying -= got;
+			refused = 0;
 			answer(list, got);
 		}
 		if (got < 256)
@@ -472,15 +504,55 @@ static int negotiate(int fd)
 	}
 }
 
+/*
+ * Goes on in the background. Whoever started the server waits until it is ready, or hears why it is not: what follows the fork
+ * cannot come before it, for a context of AIO belongs to the process that made it. Returns where to tell that it is ready.
+ */
+static int detach(void)
+{
+	int ends[2];
+	char ready;
+	if (pipe2(ends, O_CLOEXEC))
+		die("pipe");
+	pid_t child = fork();
+	if (child < 0)
+		die("fork");
+	if (child) {
+		close(ends[1]);
+		_exit(read(ends[0], &ready, 1) == 1 ? 0 : 1);
+	}
+	close(ends[0]);
+	setsid();
+	return ends[1];
+}
+
+/* Standard error is the starter's until now, for what may go wrong. */
+static void tell_ready(int starter)
+{
+	int null = open("/dev/null", O_RDWR);
+	if (null < 0 || chdir("/"))
+		die("/dev/null");
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+	if (write(starter, "", 1) != 1)
+		exit(1);
+	close(starter);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in any = { .sin_family = AF_INET };
 	struct epoll_event event;
 	int one = 1, stay = argc > 1 && !strcmp(argv[1], "-f");
 	argv += stay;
-	if (argc - stay != 4)
+	argc -= stay;
+	if (argc != 4 && argc != 5)
 		return 2;
 	export_name = argv[3];
+	if (argc == 5)
+		rest_bytes = (size_t)atoi(argv[4]) << 20;
 	any.sin_port = htons(atoi(argv[2]));
 	disk = open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC);
 	off_t size = disk < 0 ? -1 : lseek(disk, 0, SEEK_END);
@@ -491,12 +563,13 @@ int main(int argc, char **argv)
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(listener, (struct sockaddr *)&any, sizeof(any)) || listen(listener, 16))
 		die("listen");
-	if (!stay && daemon(0, 0))
-		die("daemon");
+	int starter = stay ? -1 : detach();
 	events = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	poller = epoll_create1(EPOLL_CLOEXEC);
 	if (events < 0 || poller < 0 || syscall(SYS_io_setup, DEPTH, &aio))
 		die("set-up");
+	if (!stay)
+		tell_ready(starter);
 	event = (struct epoll_event){ .events = EPOLLIN, .data.ptr = &listener };
 	epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
 	event = (struct epoll_event){ .events = EPOLLIN, .data.ptr = &events };

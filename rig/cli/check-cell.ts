@@ -7,6 +7,8 @@ import { briefly, type CellName, type Verdict } from "./verdict-text.ts";
 
 export interface CheckedCell {
   readonly name: CellName;
+  /** The run that its history is of. */
+  readonly run: string;
   readonly verdict: Verdict;
   /** How the stored verdict differs, a sentence; undefined where it does not. */
   readonly difference: string | undefined;
@@ -29,8 +31,8 @@ export const checkCell = async (directory: string): Promise<CheckedCell> => {
   const { cell, history } = await openStoredCell(directory);
   const { status, reason, findings } = judgeCell(history);
   const verdict: Verdict = { status, ...(reason === undefined ? {} : { reason }), findings: [...findings] };
-  const { scenario, kernel, seed } = history.header;
-  return { name: { scenario, kernel, seed }, verdict, difference: differenceOf(verdict, cell) };
+  const { run, scenario, kernel, seed } = history.header;
+  return { name: { scenario, kernel, seed }, run, verdict, difference: differenceOf(verdict, cell) };
 };
 
 /** The exit status that a verdict asks for. */

@@ -1,8 +1,8 @@
 /** Judging every cell of a stored run again, one after the other, a line each. */
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { messageOf } from "../core/errors.ts";
 import { STATUSES } from "../core/names.ts";
-import { loadRun } from "../report/load.ts";
 import { statOf } from "../results/read.ts";
 import type { CellSummary, Run } from "../results/schema.ts";
 import { type CheckedCell, checkCell, exitStatusFor } from "./check-cell.ts";
@@ -20,14 +20,24 @@ export type CheckedLine = { readonly cell: CellSummary } & (
 const mayBeAbsent = ({ status }: CellSummary): boolean => status === "ERROR" || status === "MISS" || status === "SKIP";
 
 /** How what is stored differs: cell.json first, and then the cell's line in run.json. */
-const differenceIn = ({ status }: CellSummary, { verdict, difference }: CheckedCell): string | undefined =>
-  difference ?? (status === verdict.status ? undefined : `run.json: ${status}`);
+const differenceIn = (
+  { status, reason, findings }: CellSummary,
+  { verdict, difference }: CheckedCell,
+): string | undefined => {
+  if (difference !== undefined) return difference;
+  if (status !== verdict.status) return `run.json: ${status}`;
+  const short = verdict.findings.map(({ oracle, class: name, title }) => ({ oracle, class: name, title }));
+  const same = reason === verdict.reason && isDeepStrictEqual(findings, short);
+  return same ? undefined : `run.json: ${status} too, in other words`;
+};
 
 const checkLine = async (directory: string, run: Run, cell: CellSummary): Promise<CheckedLine> => {
   const own = path.join(directory, cell.directory);
   try {
     if (mayBeAbsent(cell) && (await statOf(own)) === undefined) return { cell, kind: "absent" };
     const checked = await checkCell(own);
+    if (checked.run !== run.id)
+      return { cell, kind: "unusable", problem: `${own}: a cell of run ${checked.run}, not of run ${run.id}.` };
     const { scenario, kernel, seed } = checked.name;
     const same = scenario === cell.scenario && kernel === cell.kernel && seed === cell.seed;
     if (same) return { cell, kind: "judged", checked: { ...checked, difference: differenceIn(cell, checked) } };
@@ -38,12 +48,11 @@ const checkLine = async (directory: string, run: Run, cell: CellSummary): Promis
 };
 
 /** Every cell of the run in this directory, in the run's order. */
-export async function* checkRun(directory: string): AsyncGenerator<CheckedLine> {
-  const run = await loadRun(directory);
+export async function* checkRun(directory: string, run: Run): AsyncGenerator<CheckedLine> {
   for (const cell of run.cells) yield await checkLine(directory, run, cell);
 }
 
-export const lineText = (line: CheckedLine): string => {
+const textOf = (line: CheckedLine): string => {
   const name = nameOf(line.cell);
   if (line.kind === "absent") return `${line.cell.status.padEnd(5)}  ${name}: left nothing to judge`;
   if (line.kind === "unusable") return `-      ${name}: ${line.problem}`;
@@ -51,6 +60,9 @@ export const lineText = (line: CheckedLine): string => {
   const more = difference === undefined ? "" : ` (${difference})`;
   return `${verdict.status.padEnd(5)}  ${name}: ${briefly(verdict)}${more}`;
 };
+
+/** One line, whatever the files say: no cell can pass itself off as several. */
+export const lineText = (line: CheckedLine): string => textOf(line).replaceAll("\n", " ");
 
 const counted = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
 
@@ -74,11 +86,18 @@ export const summaryText = (lines: readonly CheckedLine[]): string => {
   return `${parts.join("; ")}.`;
 };
 
-/** 1 where an oracle fails a cell; else 3 where a cell is no verdict, or cannot have one. */
-export const runExitStatus = (lines: readonly CheckedLine[]): number => {
+/** Why a run is not all that it was to be, a sentence; undefined where it is. Its run.json says so, and no cell can. */
+export const incompleteness = ({ cells, complete }: Run): string | undefined => {
+  if (!complete) return "The run was interrupted: what it did not come to is not judged.";
+  return cells.length === 0 ? "The run has no cells: nothing was judged." : undefined;
+};
+
+/** 1 where an oracle fails a cell; else 3 where a cell is no verdict, or cannot have one, or where the run is incomplete. */
+export const runExitStatus = (run: Run, lines: readonly CheckedLine[]): number => {
   const statuses = lines.map(line => {
     if (line.kind === "judged") return exitStatusFor(line.checked.verdict.status);
     return line.kind === "absent" ? exitStatusFor(line.cell.status) : 3;
   });
-  return statuses.includes(1) ? 1 : Math.max(0, ...statuses);
+  if (statuses.includes(1)) return 1;
+  return Math.max(incompleteness(run) === undefined ? 0 : 3, ...statuses);
 };

@@ -34,10 +34,10 @@ const healthy = () =>
     .write(1, { at: 1, ok: 2, sectors: 8 })
     .write(2, { at: 3, ok: 6, sectors: 8 })
     .fault("path-drop:a#1", 4, 7)
-    .readBack(10, 8, [written(2, 0, 8)])
+    .readBack(3, 8, [written(2, 0, 8)])
     .note(60);
 
-const stale = () => healthy().read(20, { at: 9, ok: 9.5, sectors: 8, content: [written(1, 0, 8)] });
+const stale = () => healthy().read(5, { at: 9, ok: 9.5, sectors: 8, content: [written(1, 0, 8)] });
 
 /** One of each verdict that a cell can have. */
 const CELLS: readonly (readonly [string, () => HistoryBuilder, Cell["status"], number])[] = [
@@ -207,7 +207,7 @@ describe("rig check of a run", () => {
       cells.push(summaryOf(cell, directory));
     }
     const other = await writeFixture(path.join(dir, "of-another-run"), { seeds: 1 });
-    await writeFile(path.join(dir, "run.json"), JSON.stringify({ ...other, cells: [...cells, ...rest] }));
+    await writeFile(path.join(dir, "run.json"), JSON.stringify({ ...other, id: "run-1", cells: [...cells, ...rest] }));
   };
   beforeEach(async () => {
     dir = await temporaryDirectory();
@@ -262,6 +262,83 @@ describe("rig check of a run", () => {
     expect(status).toBe(1);
     expect(stdout).toContain("FAIL   writes/six on 6.1, seed 2: integrity/stale (run.json: PASS)\n");
     expect(stdout).toContain("1 verdict differs from what is stored.");
+  });
+
+  test.each([
+    ["finding", '"title": ?"[^"]*"', '"title":"nothing at all"'],
+    ["reason", '"status": ?"PASS"', '"status":"PASS","reason":"all is well"'],
+  ])("whose run.json tells another %s says so", async (_name, pattern, other) => {
+    await storeRun([healthy(), stale()]);
+    await edit(path.join(dir, "run.json"), text =>
+      text.replace(new RegExp(`(.*"cells".*?)${pattern}`, "s"), `$1${other}`),
+    );
+    const { stdout } = await run(dir);
+    expect(stdout).toMatch(/\(run\.json: \w+ too, in other words\)\n/);
+    expect(stdout).toContain("1 verdict differs from what is stored.");
+  });
+
+  test("does not believe cells of another run", async () => {
+    await storeRun([healthy()]);
+    await edit(path.join(dir, "run.json"), text => text.replace('"id":"run-1"', '"id":"run-2"'));
+    const { status, stdout } = await run(dir);
+    expect(status).toBe(3);
+    expect(stdout).toMatch(/^- .*: a cell of run run-1, not of run run-2\.\n/);
+  });
+
+  test("that was interrupted, or has no cells, is not right, and says so", async () => {
+    await storeRun([healthy()]);
+    await edit(path.join(dir, "run.json"), text => text.replace('"complete":true', '"complete":false'));
+    const cut = await run(dir);
+    expect(cut.status).toBe(3);
+    expect(cut.stdout).toMatch(/every verdict is as stored\.\nThe run was interrupted: /);
+    expect(await run(dir, true)).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(/^The run was interr/) as string,
+    });
+    await edit(path.join(dir, "run.json"), text =>
+      JSON.stringify({ ...(JSON.parse(text) as object), complete: true, cells: [] }),
+    );
+    const empty = await run(dir);
+    expect(empty).toMatchObject({
+      status: 3,
+      stdout: "0 cells judged again.\nThe run has no cells: nothing was judged.\n",
+    });
+  });
+
+  test("that was interrupted has the status of a finding all the same", async () => {
+    await storeRun([stale()]);
+    await edit(path.join(dir, "run.json"), text => text.replace('"complete":true', '"complete":false'));
+    expect((await run(dir)).status).toBe(1);
+  });
+
+  test("prints nothing that moves the cursor, nor a line that is none", async () => {
+    const nasty = "a\u001b[2J\u009b31m\u001b]0;pwned\u0007b\nPASS   all of it\u202e";
+    const cell: CellSummary = {
+      ...{ scenario: nasty, kernel: "6.1", seed: 1, status: "SKIP", reason: nasty },
+      ...{ findings: [], phases: [], durationMs: 0, directory: "cells/x" },
+    };
+    await storeRun([healthy()], [cell, { ...cell, status: "PASS" }]);
+    await edit(path.join(dir, "cells/writes/six/6.1/1/cell.json"), text =>
+      text
+        .replace('"PASS"', '"ERROR", "reason": "\\u001b[2J\\u009b31mx"')
+        .replace(/"findings": \[[^]*?\]/, '"findings": []'),
+    );
+    const { stdout } = await run(dir);
+    expect(/[^\P{Cc}\n]|\u202e/u.test(stdout)).toBe(false);
+    expect(stdout.split("\n")).toHaveLength(5);
+    expect(stdout).toContain("(stored: ERROR, x)");
+    const json = (await run(dir, true)).stdout;
+    expect(/[^\P{Cc}\n]|\u202e/u.test(json)).toBe(false);
+    expect(JSON.parse(json)).toMatchObject([{ status: "PASS" }, { scenario: nasty, reason: nasty }, {}]);
+  });
+
+  test("ends with an error that moves no cursor either", async () => {
+    await storeRun([healthy()]);
+    await edit(path.join(dir, "run.json"), text => text.replace("cells/writes", String.raw`../\u001b[2Jx\u009b31m`));
+    const { status, stdout, stderr } = await runCli("check", dir);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: "" });
+    expect(stderr).toMatch(/^rig: .*inside the run, got "\.\.\/x/);
+    expect(/[^\P{Cc}\n]/u.test(stderr)).toBe(false);
   });
 
   test("of which no cell is left does not say that all is well", async () => {

@@ -1,9 +1,11 @@
 /** `rig check`: judge a stored cell again, or every cell of a stored run, from what is stored alone. */
 import path from "node:path";
 import { Command } from "commander";
+import { printable, printableJson } from "../core/untrusted.ts";
+import { loadRun } from "../report/load.ts";
 import { expectDirectory, statOf } from "../results/read.ts";
 import { checkCell, exitStatusFor } from "./check-cell.ts";
-import { type CheckedLine, checkRun, lineText, runExitStatus, summaryText } from "./check-run.ts";
+import { type CheckedLine, checkRun, incompleteness, lineText, runExitStatus, summaryText } from "./check-run.ts";
 import { verdictJson, verdictText } from "./verdict-text.ts";
 
 /** Where the command's words go. */
@@ -28,21 +30,33 @@ const lineJson = (line: CheckedLine): unknown => {
   return { scenario, kernel, seed, ...line.checked.verdict, difference: line.checked.difference };
 };
 
-const wholeRun = async (directory: string, json: boolean, { say }: CheckOutput): Promise<number> => {
+const wholeRun = async (directory: string, json: boolean, { say, aside }: CheckOutput): Promise<number> => {
+  const run = await loadRun(directory);
   const lines: CheckedLine[] = [];
-  for await (const line of checkRun(directory)) {
+  for await (const line of checkRun(directory, run)) {
     lines.push(line);
     if (!json) say(`${lineText(line)}\n`);
   }
   say(json ? `${JSON.stringify(lines.map(lineJson), null, 2)}\n` : `${summaryText(lines)}\n`);
-  return runExitStatus(lines);
+  const incomplete = incompleteness(run);
+  if (incomplete !== undefined) (json ? aside : say)(`${incomplete}\n`);
+  return runExitStatus(run, lines);
 };
 
 /** Judges what is in this directory; returns the exit status. */
 export const check = async (directory: string, json: boolean, output: CheckOutput): Promise<number> => {
   await expectDirectory(directory, "the directory of a cell or of a run");
   const isRun = (await statOf(path.join(directory, "run.json"))) !== undefined;
-  return isRun ? wholeRun(directory, json, output) : oneCell(directory, json, output);
+  // What is stored may come from anywhere, and ends on a terminal.
+  const clean: CheckOutput = {
+    say: text => {
+      output.say(json ? printableJson(text) : printable(text));
+    },
+    aside: text => {
+      output.aside(printable(text));
+    },
+  };
+  return isRun ? wholeRun(directory, json, clean) : oneCell(directory, json, clean);
 };
 
 export const checkCommand = (): Command =>

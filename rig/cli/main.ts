@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { asRigError, exitStatusOf } from "../core/errors.ts";
 import { PROJECT_DIR } from "../core/paths.ts";
+import { printable } from "../core/untrusted.ts";
 import { checkCommand } from "./check.ts";
 import { compareCommand } from "./compare.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -53,10 +54,12 @@ for (const command of [
 const fail = (error: unknown): number => {
   const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
   const known = asRigError(error);
-  process.stderr.write(`${pc.red("rig:")} ${known.message}\n`);
+  process.stderr.write(`${pc.red("rig:")} ${printable(known.message)}\n`);
   if (verbose)
     process.stderr.write(
-      `${known.code} (${known.blame})\n${known.stack ?? ""}\n${known.cause instanceof Error ? `caused by: ${known.cause.stack ?? ""}\n` : ""}`,
+      printable(
+        `${known.code} (${known.blame})\n${known.stack ?? ""}\n${known.cause instanceof Error ? `caused by: ${known.cause.stack ?? ""}\n` : ""}`,
+      ),
     );
   return exitStatusOf(known);
 };

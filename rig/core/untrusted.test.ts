@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cleanLine } from "./untrusted.ts";
+import { cleanLine, printable, printableJson } from "./untrusted.ts";
 
 describe("a console line", () => {
   test.each([
@@ -40,6 +40,22 @@ test("whatever comes in, one bounded, printable, well-formed line comes out", ()
       expect(clean.length).toBeLessThanOrEqual(max);
       expect(clean.isWellFormed()).toBe(true);
       expect(/\p{Cc}/u.test(clean)).toBe(false);
+    }),
+  );
+});
+
+test("of several lines each is cleaned, and none is cut", () => {
+  const long = "x".repeat(100_000);
+  expect(printable(`a\u001b]0;title\u0007b\n\u001b[2J${long}\n\u009b31mc\r\n`)).toBe(`ab\n${long}\nc\n`);
+});
+
+test("JSON means the same after it was made printable, and has no control character but newlines", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 200 }), text => {
+      const value = { text: `${text}\u009b31m\u202e`, more: [1, "\u007f"] };
+      const shown = printableJson(JSON.stringify(value, null, 2));
+      expect(JSON.parse(shown)).toEqual(value);
+      expect(/[^\P{Cc}\n]/u.test(shown)).toBe(false);
     }),
   );
 });

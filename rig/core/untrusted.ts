@@ -23,3 +23,16 @@ export const cleanLine = (text: string, maxChars: number): string => {
   const cut = clean.length > maxChars || looked.length < text.length;
   return cut ? `${clean.slice(0, Math.max(0, maxChars - 1)).replace(/[\ud800-\udbff]$/, "")}…` : clean;
 };
+
+/** Text of several lines as a terminal may have it, each of them cleaned by itself. */
+export const printable = (text: string): string =>
+  text
+    .split("\n")
+    .map(line => cleanLine(line, Number.MAX_SAFE_INTEGER))
+    .join("\n");
+
+/** JSON as a terminal may have it. What must not reach one is written as an escape, so that its reader gets the same. */
+export const printableJson = (json: string): string =>
+  json.replace(UNPRINTABLE, character =>
+    character === "\n" ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );

@@ -38,6 +38,17 @@ export class HistoryCollector {
     return undefined;
   }
 
+  /** The first operations that nothing invoked although later ones were, told where those come. */
+  missing(): Damage | undefined {
+    const { action, count, invokeLine } = this.operations;
+    const from = action.subarray(0, count).indexOf(ACTION.none);
+    if (from < 0) return undefined;
+    let next = from;
+    while (next < count && action[next] === ACTION.none) next++;
+    const which = next === from + 1 ? `operation ${next} is` : `operations ${from + 1} to ${next} are`;
+    return { line: invokeLine[next] ?? 0, problem: `${which} missing before this line: the file is not whole` };
+  }
+
   history(header: Header, damage: readonly Damage[] = [], truncated = false): History {
     return { header, events: this.#events, lines: this.#lines, operations: this.operations, damage, truncated };
   }

@@ -22,7 +22,7 @@
  *
  * Content is a list of `op,i,n`: `n` sectors from sector `i` of write `op` on, or zeros where `op` is 0, each running on from
  * the one before, the first from the read's own sector. At the end `n` is left out where it is the rest of the read, and then
- * `i` where it is 0. Any other extent, or one that does not run on, is an object there.
+ * `i` where it is 0. Any other extent is an object there, and each one is of content that is not just the read's sectors.
  *
  * In a command, `what` is the action (0 other) + 8 FUA, `path` its place in PATH_NAMES from 1, `received` ns from receivedNs
  * to t, and `done` from t to doneNs. What may be absent is 0 if it is, else one more than it is (a negative one stays).

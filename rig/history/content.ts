@@ -8,7 +8,7 @@ import { type Contents, MAX_SECTOR } from "./operations.ts";
 /** How many extents so many numbers are. */
 export const plainRows = (numbers: number): number => Math.ceil(numbers / 3);
 
-/** Whether `fields[from..to)` can be the content of a read of the sectors from `at` up to `end`. */
+/** Whether `fields[from..to)` can be the content of a read of the sectors from `at` up to `end`: those, and no others. */
 export const isPlain = (fields: readonly number[], from: number, to: number, at: number, end: number): boolean => {
   let sector = at;
   for (let index = from; index < to; index++) {
@@ -17,9 +17,9 @@ export const isPlain = (fields: readonly number[], from: number, to: number, at:
     const place = (index - from) % 3;
     if (place === 1 && value !== 0 && fields[index - 1] === 0) return false;
     if (place === 2) sector += value;
-    if (sector > MAX_SECTOR) return false;
+    if (sector > end) return false;
   }
-  return (to - from) % 3 === 0 || sector <= end;
+  return (to - from) % 3 !== 0 || sector === end;
 };
 
 /** Adds the extents of such content, which must be what `isPlain` takes. */
@@ -39,9 +39,20 @@ export const addPlain = (
   }
 };
 
+/** Whether extents are of the sectors from `at` up to `end`, one after the other, and no others. */
+export const covers = (extents: readonly Extent[], at: number, end: number): boolean => {
+  let sector = at;
+  for (const extent of extents) {
+    if (extent.at !== sector) return false;
+    sector += extent.n;
+  }
+  return sector === end;
+};
+
 /** The extents of content with objects among the numbers; undefined where it cannot be. */
 export const extentsOf = (tokens: readonly unknown[], at: number, end: number): Extent[] | undefined => {
   const extents: Extent[] = [];
+  let hasPlain = false;
   let sector = at;
   for (let index = 0; index < tokens.length; ) {
     const isObject = typeof tokens[index] === "object";
@@ -49,10 +60,11 @@ export const extentsOf = (tokens: readonly unknown[], at: number, end: number): 
     const parsed = extentSchema.safeParse(isObject ? tokens[index] : plainOf(tokens.slice(index, next), sector, end));
     if (!parsed.success) return undefined;
     extents.push(parsed.data);
+    hasPlain ||= !isObject;
     sector = parsed.data.at + parsed.data.n;
     index = next;
   }
-  return extents;
+  return hasPlain && !covers(extents, at, end) ? undefined : extents;
 };
 
 const plainOf = ([op, i = 0, n]: readonly unknown[], at: number, end: number): unknown => {

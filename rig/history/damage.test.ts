@@ -219,6 +219,10 @@ describe("a bad line", () => {
 
   test.each([
     ["more sectors than the read has", "[0,1,1,1,0,9,2]"],
+    ["fewer sectors than the read has", "[0,1,1,1,0,7]"],
+    ["many more sectors than the read has", "[0,1,1,1,0,8,0,0,500]"],
+    ["more sectors than the read has, an object before them", '[0,1,1,{"is":"foreign","at":64,"n":1,"head":""},1,0,8]'],
+    ["fewer sectors, an object behind them", '[0,1,1,1,0,6,{"is":"foreign","at":70,"n":1,"head":""}]'],
     ["zeros with a place in a write", "[0,1,1,0,1]"],
     ["a negative operation", "[0,1,1,-1]"],
     ["a number too large", "[0,1,1,4294967296]"],

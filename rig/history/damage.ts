@@ -41,6 +41,10 @@ export class DamageList {
     this.#add(this.#loss);
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.length === 0;
+  }
+
   /** Whether anything was lost so far. */
   get hasLoss(): boolean {
     return this.#loss !== undefined;

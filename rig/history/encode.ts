@@ -5,9 +5,11 @@
  * Text may come from the machine under test. It is made one bounded printable line here, once, for every reader that follows.
  */
 import { createHash } from "node:crypto";
+import { RigError } from "../core/errors.ts";
 import { PATH_NAMES } from "../core/names.ts";
 import { cleanLine } from "../core/untrusted.ts";
-import { type End, LINE, optional, SECTION_LINES, VIA_BACKING, WITH_FUA } from "./compact.ts";
+import { type End, LINE, MAX_LINE_BYTES, optional, SECTION_LINES, VIA_BACKING, WITH_FUA } from "./compact.ts";
+import { covers } from "./content.ts";
 import type { EventOf, Header, HistoryEvent, Unstamped } from "./event.ts";
 import type { Extent } from "./extent.ts";
 import { ACTION, ACTIONS } from "./operations.ts";
@@ -19,6 +21,8 @@ export const TEXT_CHARS = 4000;
 /** The longest item of a list of texts, in characters, and the most items. A line stays far below MAX_LINE_BYTES. */
 export const ITEM_CHARS = 400;
 export const ITEMS = 500;
+/** The longest content of a read, in characters, all of them ASCII: what is left of a line, generously. */
+const CONTENT_CHARS = MAX_LINE_BYTES - 100;
 
 type Invoke = Unstamped<EventOf<"invoke">>;
 type Command = Unstamped<EventOf<"command">>;
@@ -151,8 +155,15 @@ export class Encoder {
   }
 
   #ok(event: Unstamped<EventOf<"ok">>, t: number): string {
+    // First of all, for an answer that is refused must leave no trace.
+    const content = this.#content(event);
+    if (content.length > CONTENT_CHARS)
+      throw new RigError(
+        "RIG_BUG",
+        `Expected what operation ${event.op} read to fit into a line of ${MAX_LINE_BYTES} bytes; it takes ${content.length}.`,
+      );
     const before = this.#compact(t);
-    return `${before}[${LINE.ok},${this.#since(t)},${this.#nextOp - event.op}${this.#content(event)}]\n`;
+    return `${before}[${LINE.ok},${this.#since(t)},${this.#nextOp - event.op}${content}]\n`;
   }
 
   #fail({ op, error }: Unstamped<EventOf<"fail">>, t: number): string {
@@ -163,16 +174,13 @@ export class Encoder {
   #content({ op, content = [] }: Unstamped<EventOf<"ok">>): string {
     const read = this.#reads.get(op);
     if (read !== undefined) this.#reads.delete(op);
-    // Nothing runs on from an address that is none.
-    let at = read?.sector ?? Number.NaN;
-    const end = at + (read?.sectors ?? 0);
-    let text = "";
-    for (const [index, extent] of content.entries()) {
-      const isRest = index === content.length - 1 && extent.n === end - at;
-      text += extent.at === at && isPlain(extent) ? plain(extent, isRest) : `,${JSON.stringify(extent)}`;
-      at = extent.at + extent.n;
-    }
-    return text;
+    // Numbers say no address: they are for content that has every sector of its read, and no other.
+    const isWhole = read !== undefined && covers(content, read.sector, read.sector + read.sectors);
+    return content
+      .map((extent, index) =>
+        isWhole && isPlain(extent) ? plain(extent, index === content.length - 1) : `,${JSON.stringify(extent)}`,
+      )
+      .join("");
   }
 }
 

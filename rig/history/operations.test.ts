@@ -43,6 +43,12 @@ describe("the table of operations", () => {
     expect(table.get(1500)).toMatchObject({ sector: 12_000, state: "unanswered" });
   });
 
+  test("bounds what may be missing in all, not between two", () => {
+    const table = new OperationTable();
+    expect([write(table, 40_000), write(table, 60_000), write(table, 80_000)]).toEqual([true, true, false]);
+    expect(table.count).toBe(60_000);
+  });
+
   test.each([
     ["number 0", 0, 8, 8, 0],
     ["a negative number", -1, 8, 8, 0],

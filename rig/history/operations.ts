@@ -2,9 +2,7 @@
  * The operations of a history in columns. A run may have a million of them, and an object each would cost ten times the
  * memory and most of the time that it takes to judge them. Row `i` is operation number `i + 1`: numbers are given in the
  * order of invocation and without gaps, so no index is needed. A row whose invocation was not seen (a damaged history)
- * has the action NONE.
- *
- * Who wants one operation as an object asks for it (`get`); who wants all of them reads the columns.
+ * has the action NONE. One operation is had as an object (`get`); who wants all of them reads the columns.
  */
 import type { Extent } from "./extent.ts";
 
@@ -133,6 +131,7 @@ export class OperationTable {
   /** Index 0 is "no label". */
   readonly labels: string[] = [""];
   readonly #labelIds = new Map<string, number>();
+  #invoked = 0;
 
   /** The label's number in the column, a new one if need be; 0 for none, and where there are too many to tell apart. */
   labelId(text: string | undefined): number {
@@ -158,9 +157,11 @@ export class OperationTable {
     line: number,
   ): boolean {
     const row = op - 1;
-    if (row < 0 || row > this.count + MAX_GAP || (row < this.count && this.action[row] !== ACTION.none)) return false;
+    if (row < 0 || row > this.#invoked + MAX_GAP || (row < this.count && this.action[row] !== ACTION.none))
+      return false;
     if (sector > MAX_SECTOR || sectors > MAX_SECTOR || device > 0xff) return false;
     this.#reserve(row + 1);
+    this.#invoked++;
     this.action[row] = action;
     this.flags[row] = flags;
     this.device[row] = device;
@@ -252,8 +253,8 @@ export class OperationTable {
   }
 }
 
-/** The most operations that may be missing between two: a number far beyond is damage, and must not cost memory. */
-const MAX_GAP = 1_000_000;
+/** The most operations that may be missing in all: a number far beyond is damage, and must not cost memory. */
+const MAX_GAP = 65_536;
 
 /** The largest address, or number of sectors, that a column holds. */
 export const MAX_SECTOR = 0xffff_ffff;

@@ -1,7 +1,7 @@
 /**
  * Makes a history of its file's bytes, chunk by chunk. Nothing but the header is needed: a line that cannot be believed is
  * told as damage and reading goes on, so that what is whole can still be looked at. A file that ends without its last line is
- * cut, which is no damage: the rig was killed, and all that is there is true.
+ * cut, which is no damage: the rig was killed, and all that is there is true. But nothing is missing before its end.
  *
  * The last line has the number and the SHA-256 of all lines before it. A file that was edited does not fit it.
  */
@@ -105,9 +105,13 @@ export class HistoryParser {
   /** The history, when all bytes were added. @throws RigError RIG_BAD_RESULTS where there was no header. */
   finish(): History {
     const rest = Buffer.from(this.#begun);
-    const isCut = jsonOf(rest.toString("utf8")) === undefined;
+    // A writer that is killed leaves half a line, but none behind its last one.
+    const isCut = this.#hasEnded ? rest.length === 0 : jsonOf(rest.toString("utf8")) === undefined;
     if (this.#header === undefined || !isCut) this.#take(rest, 0, rest.length);
     if (this.#header === undefined) throw bad(this.#file, `${EXPECTED_HEADER}.`);
+    // With damage it is no wonder that some are missing, and with the last line its sum tells. Else nobody has said it yet.
+    const missing = this.#damage.isEmpty && !this.#hasEnded ? this.#collector.missing() : undefined;
+    if (missing !== undefined) this.#damage.add(missing.line, missing.problem);
     return this.#collector.history(this.#header, this.#damage.list(), !this.#hasEnded);
   }
 

@@ -49,15 +49,6 @@ export const faultsOf = (history: History): FaultSpan[] => {
   });
 };
 
-/** When the last fault was healed: -Infinity where nothing was ever broken, Infinity where something still is. */
-export const allHealedNs = (faults: readonly FaultSpan[]): number =>
-  Math.max(
-    Number.NEGATIVE_INFINITY,
-    ...faults
-      .filter(({ injectBegin }) => injectBegin !== undefined)
-      .map(({ healEnd }) => healEnd?.event.t ?? Number.POSITIVE_INFINITY),
-  );
-
 /** When the phase of this name began and ended; undefined where it never began, Infinity where it never ended. */
 export const phaseOf = (history: History, name: string): { beginNs: number; endNs: number } | undefined => {
   const edges = eventsOf(history, "phase").filter(({ event }) => event.name === name);

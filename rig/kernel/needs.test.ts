@@ -26,6 +26,8 @@ describe("what a kernel lacks", () => {
     "ISCSI_TCP",
     "ISCSI_TARGET",
     "FILE_LOCKING",
+    "AIO",
+    "EVENTFD",
   ])("is told: %s", symbol => {
     const config = everything("y");
     config.delete(`CONFIG_${symbol}`);

@@ -29,6 +29,8 @@ const NEEDS: readonly Need[] = [
   need("FILE_LOCKING", "locks of iscsid and iscsiadm"),
   need("FUTEX", "threads"),
   need("EPOLL", "the guest's agent"),
+  need("AIO", "the NBD servers of the initiator"),
+  need("EVENTFD", "the NBD servers of the initiator"),
   need("MODULES", "the set-up of the target, which writes kernel.modprobe"),
   need("PCI", "QEMU's devices"),
   need("VIRTIO_PCI", "QEMU's devices", "virtio_pci"),

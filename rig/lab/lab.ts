@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { monotonicMs } from "../core/clock.ts";
 import { messageOf, RigError } from "../core/errors.ts";
-import { NODE_NAMES, type NodeName } from "../core/names.ts";
+import { NODE_NAMES, type NodeName, type PathName } from "../core/names.ts";
 import { Scope } from "../core/scope.ts";
 import { together } from "../core/together.ts";
 import type { Bay, BayRoom } from "./bay.ts";
@@ -30,6 +30,8 @@ export interface Lab extends AsyncDisposable {
   readonly nodeLost: AbortSignal;
   /** Memory that both microVMs have to themselves: without what they share with others, a snapshot's foremost. */
   memoryMiB(): Promise<number>;
+  /** How many files of a node's packet capture of a path were dropped: its beginning is missing where there are any. */
+  dropped(node: NodeName, name: PathName): number;
   /** Ends the observation: the microVMs end, so that what they wrote (consoles, captures) changes no more. */
   collect(): Promise<void>;
   /** Ends the observation but leaves the lab running when it is disposed of; `rig shell` enters it, `rig reap` removes it. */
@@ -192,6 +194,7 @@ const startLab = async (request: LabRequest, start: (parts: LabParts) => Promise
       ),
       nodeLost: lost.signal,
       memoryMiB: async () => (await Promise.all(list.map(privateMiB))).reduce((sum, value) => sum + value, 0),
+      dropped: (node, name) => captures.dropped(node, name),
       collect: async () => {
         closing = true;
         await captures.stop({ ending: false });

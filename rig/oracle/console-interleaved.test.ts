@@ -109,6 +109,17 @@ describe("an opening line that was broken in two", () => {
   });
 });
 
+test.each([
+  ["follows another message", `${at("sd 2:0:0:0: timing out")}${at("kernel BUG at drivers/scsi/libiscsi.c:531!")}`],
+  ["is followed by one", `${at("kernel BUG at drivers/scsi/libiscsi.c:531!")}${at("sd 2:0:0:0: timing out")}`],
+  ["is broken by the next", `${at("kernel BUG at drivers/scsi/li")}${at("biscsi.c:531!")}`],
+])("a report whose line has lost its newline and %s is told once, with the whole line", (_name, line) => {
+  const [report, ...more] = reportsOf([line, at("RIP: 0010:iscsi_free_task+0x1/0x2")]);
+  expect(more).toEqual([]);
+  expect(report).toMatchObject({ class: "oops", title: "kernel BUG in iscsi_free_task", start: 0 });
+  expect(report?.lines[0]).toBe(line);
+});
+
 test("what sysrq shows of blocked tasks is no report, and ends one", () => {
   const shown = [
     "sysrq: Show Blocked State",

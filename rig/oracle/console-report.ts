@@ -9,7 +9,7 @@
  * put together again, and a warning whose opening was lost is known by what follows it.
  */
 import { frameOf, namesFunction } from "./console-frame.ts";
-import { type ConsoleMessage, messageOf } from "./console-line.ts";
+import { type ConsoleMessage, messagesOf } from "./console-line.ts";
 import {
   LOST_OPENING,
   mayBeBroken,
@@ -109,7 +109,10 @@ class Scanner {
   readonly #streams = new Map<string, Stream>();
 
   scan(text: string, index: number): void {
-    const line: Line = { ...messageOf(text), line: text, index };
+    for (const message of messagesOf(text)) this.#take({ ...message, line: text, index });
+  }
+
+  #take(line: Line): void {
     const stream = this.#streamOf(line.caller);
     const reason = panicReason(line.message);
     const opening = reason === undefined ? openingOf(line.message, line.kernel) : undefined;

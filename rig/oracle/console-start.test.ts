@@ -82,6 +82,17 @@ test.each([
   ["WARNING: possible recursive locking detected", "warning: possible recursive locking detected"],
   ["WARNING: inconsistent lock state", "warning: inconsistent lock state"],
   ["WARNING: bad unlock balance detected!", "warning: bad unlock balance detected"],
+  ["WARNING: bad contention detected!", "warning: bad contention detected"],
+  ["WARNING: Nested lock was not taken", "warning: Nested lock was not taken"],
+  [
+    "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+    "warning: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected",
+  ],
+  [
+    "WARNING: SOFTIRQ-READ-safe -> SOFTIRQ-READ-unsafe lock order detected",
+    "warning: SOFTIRQ-READ-safe -> SOFTIRQ-READ-unsafe lock order detected",
+  ],
+  ["WARNING: iscsid/301 still has locks held!", "warning: WARNING: still has locks held"],
 ])("%s", (line, expected) => {
   expect(found(line)).toEqual([expected]);
 });

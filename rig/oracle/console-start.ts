@@ -100,8 +100,14 @@ const PATTERNS: readonly Pattern[] = [
   { pattern: /^WARNING: CPU: \d+ PID: \d+ at /, class: "warning", what: "WARNING", continues: true },
   {
     pattern:
-      /^WARNING: (possible [a-z -]+ (?:detected|dependency)|suspicious RCU usage|inconsistent lock state|bad unlock balance detected|held lock freed|lock held when returning to user space)/,
+      /^WARNING: (possible [a-z -]+ (?:detected|dependency)|[A-Z_-]+-safe -> [A-Z_-]+-unsafe lock order detected|Nested lock was not taken|bad contention detected|suspicious RCU usage|inconsistent lock state|bad unlock balance detected|held lock freed|lock held when returning to user space)/,
     class: "warning",
+    located: false,
+  },
+  {
+    pattern: /^WARNING: \S+\/\d+ (still has locks held)!/,
+    class: "warning",
+    what: "WARNING: still has locks held",
     located: false,
   },
 ];

@@ -65,9 +65,15 @@ const culpritOf = (
     write.startNs > lastEndNs || lostAt(write.id) >= 0 || seenSince(write.id, lastEndNs);
   const rivals = zones.rivals(own, read.startNs, read.endNs, RIVALS).filter(counts).sort(newestFirst);
   const instead = believed.findLast(({ of, startNs }) => of !== read.of && startNs > lastEndNs);
-  const other = zones.clusters.get(instead?.of ?? read.of);
-  if (rivals.length === 0 && other !== undefined && other !== own) rivals.push(other);
-  const lost = rivals.map(({ write }) => ({ id: write.id, cut: lostAt(write.id) })).find(({ cut }) => cut >= 0);
+  if (rivals.length === 0) {
+    // Several writes together forbid it: it tells the most to name one that did not survive.
+    const gone = [...zones.clusters.values()].filter(({ write }) => write.id !== read.of && lostAt(write.id) >= 0);
+    const other = gone.sort(newestFirst)[0] ?? zones.clusters.get(instead?.of ?? read.of);
+    if (other !== undefined && other !== own) rivals.push(other);
+  }
+  // Where anything else forbids it too, it is no loss: that data came over what was there after the cut.
+  const losses = rivals.map(({ write }) => ({ id: write.id, cut: lostAt(write.id) }));
+  const lost = losses.every(({ cut }) => cut >= 0) ? losses[0] : undefined;
   const found = { read, found: { ...own }, rivals: rivals.map(rival => ({ ...rival })) };
   return lost === undefined ? found : { ...found, lost };
 };

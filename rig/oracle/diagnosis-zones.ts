@@ -4,16 +4,18 @@
  * ended before this moment and began after that one" costs a few steps for each answer, not one for each cluster.
  */
 import { type RegisterRead, type RegisterWrite, UNWRITTEN, type Zone } from "./register.ts";
+import { executionOf, isEarly } from "./register-executions.ts";
 
-/** A write and the reads of it that are believed. */
+/** A write and the late reads of it that are believed, or an earlier execution of it and the read that saw it. */
 export interface Cluster extends Zone {
   readonly write: RegisterWrite;
-  minEnd: number;
   maxStart: number;
-  /** How many believed reads saw it. */
-  seen: number;
+  /** Whether any of the reads saw it. */
+  seen: boolean;
 }
 
+/** So many executions of one write, on average, are looked at to find those of others. */
+const EXECUTIONS = 4;
 const NONE = Number.NEGATIVE_INFINITY;
 
 /** How many members of the sorted list are less than `value`. */
@@ -35,20 +37,26 @@ export class GrowingZones {
   readonly #at: (Cluster | undefined)[];
   readonly #tree: number[];
   readonly #leaves: number;
-  readonly #places = new Map<Cluster, number>();
+  /** Where the cluster of a write stands. */
+  readonly #places = new Map<number, number>();
   readonly #taken = new Map<number, number>();
 
   /** @param reads every read that may be added. */
   constructor(writes: readonly RegisterWrite[], reads: readonly RegisterRead[]) {
     const all = [UNWRITTEN, ...writes];
-    this.#moments = [...all, ...reads].map(({ endNs }) => endNs).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    const byId = new Map(all.map(write => [write.id, write]));
+    const early = reads.flatMap(read => {
+      const write = byId.get(read.of);
+      return write !== undefined && isEarly(write, read) ? [executionOf(write, read).minEnd] : [];
+    });
+    this.#moments = [...all.map(({ endNs }) => endNs), ...early].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
     this.#at = Array.from({ length: this.#moments.length });
     this.#leaves = 2 ** Math.ceil(Math.log2(Math.max(2, this.#moments.length)));
     this.#tree = new Array<number>(2 * this.#leaves).fill(NONE);
     for (const write of all) {
-      const cluster = { write, minEnd: write.endNs, maxStart: write.startNs, seen: 0 };
+      const cluster = { write, minEnd: write.endNs, maxStart: write.startNs, seen: false };
       this.clusters.set(write.id, cluster);
-      this.#stand(cluster);
+      this.#places.set(write.id, this.#stand(cluster));
     }
   }
 
@@ -56,25 +64,32 @@ export class GrowingZones {
   add(read: RegisterRead): void {
     const cluster = this.clusters.get(read.of);
     if (cluster === undefined) return;
-    cluster.seen++;
-    cluster.maxStart = Math.max(cluster.maxStart, read.startNs);
-    if (read.endNs < cluster.minEnd) {
-      this.#put(this.#places.get(cluster) ?? 0, undefined);
-      cluster.minEnd = read.endNs;
-      this.#stand(cluster);
-    } else {
-      this.#put(this.#places.get(cluster) ?? 0, cluster);
+    if (isEarly(cluster.write, read)) {
+      this.#stand({ write: cluster.write, ...executionOf(cluster.write, read), seen: true });
+      return;
     }
+    cluster.seen = true;
+    cluster.maxStart = Math.max(cluster.maxStart, read.startNs);
+    this.#put(this.#places.get(read.of) ?? 0, cluster);
   }
 
-  /** Those that certainly had their effect after `own` and before a read of it over this span; `most` at most, latest first. */
+  /**
+   * Those that certainly had their effect after `own` and before a read of it over this span, or around that read where it
+   * may have an execution of its own; `most` at most, latest first, and one of each write.
+   */
   rivals(own: Cluster, startNs: number, endNs: number, most: number): Cluster[] {
-    const minEnd = Math.min(own.minEnd, endNs);
-    const maxStart = Math.max(own.maxStart, startNs);
+    const span = { startNs, endNs };
+    const early = isEarly(own.write, span);
+    const { minEnd, maxStart } = early ? executionOf(own.write, span) : own;
+    return this.#between(minEnd, early ? maxStart : Math.max(maxStart, startNs), own, most);
+  }
+
+  #between(minEnd: number, maxStart: number, own: Cluster, most: number): Cluster[] {
     const found: Cluster[] = [];
     // Most reads have no rival, and most of those that have need no second look.
-    this.#collect(1, 0, this.#leaves, countBelow(this.#moments, maxStart), minEnd, own, most, found);
-    return found;
+    this.#collect(1, 0, this.#leaves, countBelow(this.#moments, maxStart), minEnd, own, EXECUTIONS * most, found);
+    const writes = new Set<RegisterWrite>();
+    return found.filter(({ write }) => writes.size < writes.add(write).size).slice(0, most);
   }
 
   #collect(
@@ -90,7 +105,7 @@ export class GrowingZones {
     if (first >= limit || found.length >= most || !((this.#tree[node] as number) > minEnd)) return;
     if (after - first === 1) {
       const cluster = this.#at[first];
-      if (cluster !== undefined && cluster !== own) found.push(cluster);
+      if (cluster !== undefined && cluster.write !== own.write) found.push(cluster);
       return;
     }
     const middle = (first + after) / 2;
@@ -98,18 +113,18 @@ export class GrowingZones {
     this.#collect(2 * node, first, middle, limit, minEnd, own, most, found);
   }
 
-  /** Gives the cluster the next free place of its moment: there is one for every write and read. */
-  #stand(cluster: Cluster): void {
+  /** Gives the cluster the next free place of its moment: there is one for every write and every early read. */
+  #stand(cluster: Cluster): number {
     const first = countBelow(this.#moments, cluster.minEnd);
     const used = this.#taken.get(first) ?? 0;
     this.#taken.set(first, used + 1);
-    this.#places.set(cluster, first + used);
     this.#put(first + used, cluster);
+    return first + used;
   }
 
-  #put(place: number, cluster: Cluster | undefined): void {
+  #put(place: number, cluster: Cluster): void {
     this.#at[place] = cluster;
-    const effect = cluster !== undefined && (cluster.write.required || cluster.seen > 0);
+    const effect = cluster.write.required || cluster.seen;
     let node = this.#leaves + place;
     this.#tree[node] = effect ? cluster.maxStart : NONE;
     for (node >>= 1; node >= 1; node >>= 1)

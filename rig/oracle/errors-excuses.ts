@@ -19,6 +19,9 @@ export interface Span {
 /** The watch sees a loss, and the kernel's timers go off, this much later or earlier than by the book. */
 const SLACK_NS = 1e9;
 
+/** An error comes back at once, and the watch tells this much later at most why: it looks every 50 ms, from a guest. */
+export const SEEN_NS = 0.5e9;
+
 /** A fault on a path or on iscsid is what multipath and the recovery timeout are there for; any other may cause errors. */
 const isHidden = (on: string): boolean => /^path [a-z]$/.test(on) || on === "iscsid";
 

@@ -153,6 +153,12 @@ describe("a path alone", () => {
     expect(wrong(builder.write(1, { at: 20, fail: 21, device: 1 }))).toBe(expected);
   });
 
+  test("may have been told of a moment after the error: the watch is late", () => {
+    const seen = (at: number) => alone().write(1, { at: 20, fail: 21, device: 1 }).session(at, "a", "FREE", "offline");
+    expect(wrong(seen(21.5))).toBe(false);
+    expect(wrong(seen(21.6))).toBe(true);
+  });
+
   test("says that the recovery timeout had to hide it", () => {
     const [finding] = judge(alone().write(1, { at: 20, fail: 21, device: 1 }));
     expect(finding?.title).toBe("I/O errors that the recovery timeout had to hide");
@@ -166,11 +172,7 @@ describe("no I/O error is", () => {
   test.each<[string, HistoryBuilder]>([
     ["a failed read of the disk image", queueing().read(1, { at: 1, fail: 2, via: "backing" })],
     [
-      "a read that fails after everything was healed: that is unreadable",
-      queueing().fault("x#1", 1, 2).read(1, { at: 5, fail: 6 }),
-    ],
-    [
-      "a failed read of the final read-back",
+      "a failed read of the final read-back: that is unreadable",
       queueing().fault("x#1", 1).phase("read-back", 4, 9).read(1, { at: 5, fail: 6 }),
     ],
     [
@@ -192,5 +194,11 @@ describe("no I/O error is", () => {
   test("but a write that is not supported is one, and so is a read while something is broken", () => {
     expect(wrong(queueing().write(1, { at: 1, fail: 2, error: "ENOTSUP" }))).toBe(true);
     expect(wrong(queueing().fault("x#1", 1, 9).read(1, { at: 2, fail: 3 }))).toBe(true);
+  });
+
+  test("nor is a read that fails after everything was healed, unless its path is not back yet", () => {
+    const healed = () => down(alone(), "a", 2, 17).fault("path-drop:a#1", 1, 10).phase("read-back", 20, 21);
+    expect(wrong(healed().read(1, { at: 14, fail: 15, device: 1 }))).toBe(false);
+    expect(wrong(healed().read(1, { at: 18, fail: 19, device: 1 }))).toBe(true);
   });
 });

@@ -9,13 +9,13 @@
  *
  * A map that queues (queue_if_no_path) excuses nothing: what finds no path waits for one, however long that takes. Whether a
  * path could carry something is told from its session and not from faults, so a path that was given up too early is no
- * excuse. Reads that fail after everything was healed are the integrity oracle's: it calls them unreadable.
+ * excuse. Reads of the final read-back that fail are the integrity oracle's: it calls them unreadable.
  */
 import { PATH_NAMES, type PathName, READ_BACK_PHASE } from "../core/names.ts";
 import type { EventOf, History } from "../history/event.ts";
 import { ACTION, BACKING, STATE } from "../history/operations.ts";
-import { allHealedNs, eventsOf, faultsOf, phaseOf, seconds } from "../history/view.ts";
-import { brokenOnPurpose, common, overlaps, type Span, unusable } from "./errors-excuses.ts";
+import { eventsOf, faultsOf, phaseOf, seconds } from "../history/view.ts";
+import { brokenOnPurpose, common, overlaps, SEEN_NS, type Span, unusable } from "./errors-excuses.ts";
 import type { Finding } from "./finding.ts";
 import { diedNs } from "./node-death.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
@@ -41,12 +41,11 @@ interface Device {
 /** Failed reads that the integrity oracle judges. */
 const isUnreadable = (history: History): ((row: number) => boolean) => {
   const { operations } = history;
-  const healedNs = allHealedNs(faultsOf(history));
   const readBack = phaseOf(history, READ_BACK_PHASE);
   return row => {
     const invokeNs = operations.invokeNs[row] ?? 0;
     const inReadBack = readBack !== undefined && invokeNs >= readBack.beginNs && invokeNs <= readBack.endNs;
-    return operations.action[row] === ACTION.read && (inReadBack || invokeNs > healedNs);
+    return operations.action[row] === ACTION.read && inReadBack;
   };
 };
 
@@ -155,7 +154,7 @@ export const errorsOracle: Oracle = {
     const wrong = failed.filter(row => {
       const invokeNs = operations.invokeNs[row] ?? 0;
       const { mayFail } = excuses.of(operations.device[row] ?? 0, invokeNs);
-      return !overlaps(mayFail, invokeNs, operations.doneNs[row] ?? 0);
+      return !overlaps(mayFail, invokeNs, (operations.doneNs[row] ?? 0) + SEEN_NS);
     });
     const finding = findingOf(history, wrong, excuses);
     return { findings: finding === undefined ? [] : [finding] };

@@ -68,11 +68,98 @@ describe("a hang", () => {
     expect(judge(builder).findings).toHaveLength(1);
   });
 
+  test("a disconnection of another device does not excuse it", () => {
+    const gone = (device?: number) =>
+      start()
+        .add({ t: 5e9, kind: "disconnect", why: "gone", ...(device === undefined ? {} : { device }) })
+        .write(1, { at: 4, device: 0 })
+        .note(99);
+    expect(judge(gone(1)).findings).toHaveLength(1);
+    expect(judge(gone(0)).findings).toEqual([]);
+    expect(judge(gone()).findings).toEqual([]);
+  });
+
   test("is judged by the latest limit before the invocation", () => {
     const builder = (before: number, after: number) =>
       new HistoryBuilder().limits(0, before).limits(1, after).write(1, { at: 2, ok: 8 }).limits(3, 1).note(99);
     expect(judge(builder(1000, 10_000)).findings).toHaveLength(0);
     expect(judge(builder(10_000, 1000)).findings).toHaveLength(1);
+  });
+});
+
+describe("time in which nothing could answer", () => {
+  const dropped = (builder: HistoryBuilder, path: "a" | "b") => {
+    const edge = { kind: "fault", fault: `path-drop:${path}#1`, edge: "end", on: `path ${path}` } as const;
+    return builder
+      .add({ t: 1e9, ...edge, action: "inject", edge: "begin" }, { t: 1.1e9, ...edge, action: "inject" })
+      .add({ t: 60e9, ...edge, action: "heal", edge: "begin" }, { t: 60.1e9, ...edge, action: "heal" });
+  };
+  /** Both paths are broken from 1 s to 60 s. The sessions are lost at 3 s; what they carry is given up two seconds later. */
+  const bothDown = (queues = true, paths: readonly ("a" | "b")[] = ["a", "b"]) =>
+    paths
+      .reduce(dropped, new HistoryBuilder().loggedIn(0).limits(0.1, 10_000, { replacementMs: 2000, queues }))
+      .session(3, "a", "FAILED")
+      .session(3, "b", "FAILED");
+  const back = (builder: HistoryBuilder, at: number) =>
+    builder.session(at, "a", "LOGGED_IN").session(at, "b", "LOGGED_IN");
+
+  test("does not count for a map that queues", () => {
+    expect(judge(back(bothDown(), 62).write(1, { at: 2, ok: 63 }).note(99))).toEqual({ findings: [] });
+  });
+
+  test("counts for one that does not, and for a path's own device", () => {
+    expect(judge(back(bothDown(false), 62).write(1, { at: 2, ok: 63 }).note(99)).findings).toHaveLength(1);
+    const single = bothDown().add({
+      t: 0,
+      kind: "device",
+      id: 0,
+      name: "a",
+      lun: 0,
+      sectors: 8,
+      cache: "none",
+      path: "a",
+    });
+    expect(judge(back(single, 62).write(1, { at: 2, ok: 63 }).note(99)).findings).toHaveLength(1);
+  });
+
+  test("is all that does not count", () => {
+    const { findings } = judge(back(bothDown(), 62).write(1, { at: 2, ok: 73 }).note(99));
+    expect(findings[0]?.explanation).toContain(
+      "it waited 13.000 s, without 58.000 s in which no path could carry anything, begun",
+    );
+  });
+
+  test("is none where one path works, or both sessions are logged in", () => {
+    const one = bothDown().session(10, "b", "LOGGED_IN").write(1, { at: 2, ok: 63 }).note(99);
+    expect(judge(one).findings).toHaveLength(1);
+    const none = start().loggedIn(0).limits(0.1, 10_000, { queues: true }).fault("path-drop:a#1", 1, 60);
+    expect(judge(none.write(1, { at: 2, ok: 63 }).note(99)).findings).toHaveLength(1);
+  });
+
+  test("ends soon after everything was healed: sessions that stay away make a hang", () => {
+    expect(judge(bothDown().write(1, { at: 2 }).note(98)).findings).toEqual([]);
+    const { findings } = judge(bothDown().write(1, { at: 2 }).note(99));
+    expect(findings).toMatchObject([{ title: "operations never answered" }]);
+  });
+
+  test("is none where a path is down for no reason", () => {
+    expect(judge(bothDown(true, ["a"]).write(1, { at: 2 }).note(20)).findings).toHaveLength(1);
+    const lost = new HistoryBuilder().loggedIn(0).limits(0.1, 10_000, { replacementMs: 2000, queues: true });
+    lost.session(3, "a", "FAILED").session(3, "b", "FAILED");
+    expect(judge(lost.write(1, { at: 2 }).note(20)).findings).toHaveLength(1);
+  });
+
+  test("leaves a write undecided that waits for a path when the history ends", () => {
+    expect(judge(bothDown().write(1, { at: 2 }).note(50)).blind).toContain("The history ended before write 1");
+  });
+
+  test("is as long as instruments hold the kernel up, too", () => {
+    const slow = (at: number) => start().add({ t: at * 1e9, kind: "instrument", name: "slow-stop", ms: 5000 });
+    expect(judge(slow(0.5).write(1, { at: 1, ok: 16 }).note(99))).toEqual({ findings: [] });
+    expect(judge(slow(16.5).write(1, { at: 1, ok: 16 }).note(99)).findings).toHaveLength(1);
+    expect(judge(slow(0.5).write(1, { at: 1, ok: 16.1 }).note(99)).findings[0]?.explanation).toContain(
+      "(replacement timeout 2 s, two paths), and instruments 5000 ms more.",
+    );
   });
 });
 

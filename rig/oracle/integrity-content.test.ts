@@ -106,22 +106,25 @@ describe("unreadable", () => {
       .fault("path-drop:a#1", 3, 6)
       .readBack(10, 8, [written(2, 0, 8)]);
 
-  test("a read that failed after everything was healed", () => {
-    const finding = only(good().read(20, { at: 9, fail: 10, sectors: 8 }));
-    expect(finding).toMatchObject({ class: "unreadable", title: "sectors unreadable after every fault was healed" });
+  test("a read of the final read-back that failed", () => {
+    const finding = only(good().phase("read-back", 8, 11).read(20, { at: 9, fail: 10, sectors: 8 }));
+    expect(finding).toMatchObject({ class: "unreadable", title: "sectors unreadable in the final read-back" });
     expect(finding.explanation).toBe(
       'Read 20 of sectors 0 to 7 through the initiator, invoked at 9.000 s, failed at 10.000 s with "Input/output ' +
-        'error", 3.900 s after path-drop:a#1 was healed. Every fault had been healed by then.',
+        'error", 3.900 s after path-drop:a#1 was healed. It belongs to the final read-back.',
     );
   });
 
-  test("not a read that failed, or began, while something was broken", () => {
-    expect(judge(good().read(20, { at: 4, fail: 5 })).findings).toEqual([]);
-    expect(judge(good().read(20, { at: 6, fail: 9 })).findings).toEqual([]);
-  });
-
-  test("not while something else is still broken", () => {
-    expect(judge(good().fault("kill#1", 7).read(20, { at: 9, fail: 10 })).findings).toEqual([]);
+  test("not a read before that, healed or not: whether that may fail is for the errors oracle to say", () => {
+    for (const at of [4, 6, 7])
+      expect(
+        judge(
+          good()
+            .phase("read-back", 8, 11)
+            .read(20, { at, fail: at + 0.5 }),
+        ).findings,
+      ).toEqual([]);
+    expect(judge(good().read(20, { at: 9, fail: 10 })).findings).toEqual([]);
   });
 
   test("a read of the final read-back that failed or was never answered", () => {
@@ -141,6 +144,21 @@ describe("unreadable", () => {
     // It failed before; and a lab that is taken down afterwards has not died.
     expect(only(died(13.5).phase("read-back", 11, 20).read(20, { at: 12, fail: 13 })).class).toBe("unreadable");
     expect(only(died(21).phase("read-back", 11, 20).read(21, { at: 12 })).class).toBe("unreadable");
+  });
+
+  test("not one that the end of the rig's own connection left without an answer: that leaves the oracle blind", () => {
+    const unanswered = (device?: number) =>
+      good()
+        .phase("read-back", 7.5, 20)
+        .add({ kind: "disconnect", t: 7e9, why: "the server closed it", ...(device === undefined ? {} : { device }) })
+        .read(21, { at: 12 });
+    for (const device of [undefined, 0]) {
+      const { findings, blind } = judge(unanswered(device));
+      expect(findings).toEqual([]);
+      expect(blind).toContain("Read 21 of the read-back got no answer, for the rig's own connection");
+      expect(blind).toContain("had ended at 7.000 s: the server closed it.");
+    }
+    expect(only(unanswered(3)).class).toBe("unreadable");
   });
 
   test("not an unanswered read outside it: that is the hang oracle's", () => {

@@ -84,6 +84,43 @@ describe("through a power cut of the target", () => {
     expect(finding?.explanation).toContain("read 5 through the initiator found its data there at 13.000 s");
   });
 
+  test("data that came over what was written after it are stale, whatever else the cut took", () => {
+    const builder = twoWrites()
+      .flush(3, { at: 5, ok: 6 })
+      .add(...cut(10, 11))
+      .write(4, { at: 12, ok: 13 });
+    const [finding] = findingsOf(builder.readBack(20, 20, [written(1)]));
+    expect(finding).toMatchObject({ class: "stale", title: "older data over newer acknowledged data" });
+    expect(finding?.explanation).toContain("Write 4 was invoked at 12.000 s, after that, and acknowledged at 13.000 s");
+  });
+
+  test("where several writes together forbid a read, it names the one that was lost", () => {
+    const builder = new HistoryBuilder()
+      .add(device(0, 0))
+      .write(1, { at: 0, ok: 1 })
+      .write(2, { at: 0.5, ok: 2 })
+      .write(3, { at: 1.5, ok: 5, fua: true })
+      .read(4, { at: 3, ok: 3.5, content: [written(1)] })
+      .add(...cut(10, 11));
+    const [finding] = findingsOf(builder.readBack(20, 20, [written(2)]));
+    expect(finding).toMatchObject({ class: "lost", title: "flushed write lost in a power cut" });
+    expect(finding?.explanation).toContain(
+      "Write 3 was invoked at 1.500 s and acknowledged at 5.000 s. It was written with FUA",
+    );
+  });
+
+  test("a failed write that had been seen before its error was taken and came back; it was not late", () => {
+    const builder = new HistoryBuilder()
+      .add(device(0, 0))
+      .write(1, { at: 1, ok: 2 })
+      .write(2, { at: 3, fail: 6 })
+      .read(3, { at: 4, ok: 5, content: [written(2)] })
+      .add(...cut(10, 11))
+      .read(4, { at: 12, ok: 13, content: [written(1)] });
+    const [finding] = findingsOf(builder.readBack(20, 20, [written(2)]));
+    expect(finding).toMatchObject({ class: "stale", title: "data that a power cut had taken came back" });
+  });
+
   test("a cut whose end nobody saw excuses what comes after it", () => {
     const [begin] = cut(10, 11);
     const builder = twoWrites().flush(3, { at: 5, ok: 6 });
@@ -131,7 +168,17 @@ describe("several devices", () => {
   test("another LUN's data is misdirected", () => {
     const [finding] = findingsOf(two().read(4, { at: 5, ok: 6, content: [written(3)] }));
     expect(finding?.class).toBe("misdirected");
-    expect(finding?.explanation).toContain("That write put it at sector 0 of device 2; it is that of another disk.");
+    expect(finding?.explanation).toContain(
+      "That write put it at sector 0 of device 2, which is LUN 9; it is that of another disk.",
+    );
+  });
+
+  test("another LUN's data at another address names both", () => {
+    const content = [{ is: "elsewhere" as const, at: 8, n: 1, op: 3, i: 0, address: 0 }];
+    const builder = two().write(5, { at: 1, ok: 2, sector: 8 }).read(6, { at: 5, ok: 6, sector: 8, content });
+    expect(findingsOf(builder)[0]?.explanation).toContain(
+      "put it at sector 0 of device 2, which is LUN 9; it is that of another disk, and here it is 8 sectors from home.",
+    );
   });
 
   test("each must be read back", () => {

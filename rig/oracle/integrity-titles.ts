@@ -7,13 +7,14 @@ const TITLES = [
   "older data over newer data that had been read",
   "failed write took effect after its error",
   "data that a power cut had taken came back",
+  "data that had been replaced came back",
   "flushed write lost in a power cut",
   "acknowledged write lost",
   "sector made of parts of different writes",
   "data at the wrong address",
   "data read before it was written",
   "data that no operation wrote",
-  "sectors unreadable after every fault was healed",
+  "sectors unreadable in the final read-back",
 ] as const;
 
 /** The address at which a stamped extent belongs. */
@@ -28,19 +29,19 @@ export const rankOf = (proof: Proof): number => {
     case "late":
       return 2;
     case "returned":
-      return 3;
+      return proof.cut === undefined ? 4 : 3;
     case "lost":
-      return proof.cut === undefined ? 5 : 4;
+      return proof.cut === undefined ? 6 : 5;
     case "torn":
-      return 6;
-    case "misdirected":
       return 7;
-    case "early":
+    case "misdirected":
       return 8;
-    case "foreign":
+    case "early":
       return 9;
-    case "unreadable":
+    case "foreign":
       return 10;
+    case "unreadable":
+      return 11;
   }
 };
 
@@ -48,20 +49,21 @@ export const titleOf = (proof: Proof): string => TITLES[rankOf(proof)] ?? "";
 
 /** The same for violations that found the same thing in the same way. */
 export const foundKey = (proof: Proof): string => {
+  const rank = rankOf(proof);
   switch (proof.kind) {
     case "foreign":
-      return `9 ${foreignBytes(proof)?.otherRun ?? proof.extent.is}`;
+      return `${rank} ${foreignBytes(proof)?.otherRun ?? proof.extent.is}`;
     case "unreadable":
-      return "10";
+      return `${rank}`;
     case "torn":
-      return `6 ${proof.found} ${proof.extent.badFrom}`;
+      return `${rank} ${proof.found} ${proof.extent.badFrom}`;
     case "misdirected":
-      return `7 ${proof.found} ${homeOf(proof.extent)}`;
+      return `${rank} ${proof.found} ${homeOf(proof.extent)}`;
     case "stale":
     case "late":
     case "returned":
     case "lost":
     case "early":
-      return `${rankOf(proof)} ${proof.found ?? ""}`;
+      return `${rank} ${proof.found ?? ""}`;
   }
 };

@@ -112,6 +112,18 @@ describe("a lost write", () => {
     expect(explanation).toContain("completed it with status 0");
   });
 
+  test("is not said to have been executed where another write's command was", () => {
+    const builder = new HistoryBuilder()
+      .write(1, { at: 0, ok: 4.5, sectors: 16 })
+      .write(2, { at: 1, ok: 3, sector: 8, sectors: 8 })
+      .write(3, { at: 4, ok: 6, sector: 8, sectors: 8 })
+      .readBack(50, 10, [written(2, 8, 8)]);
+    const { explanation } = judged(builder.add(command(2), command(4.2, { sector: 0, sectors: 16 }), witness()));
+    expect(explanation).toContain("Write 3 may have reached the target: it executed a WRITE of sectors 0 to 15");
+    expect(explanation).toContain("but another write was under way then, so it may be that one's.");
+    expect(explanation).not.toContain("lost behind the target");
+  });
+
   test("that the target never saw was acknowledged by somebody else", () => {
     expect(judged(lost().add(command(1.5), witness())).explanation).toContain(
       "The target executed no command for write 2 between its invocation and its acknowledgement.",

@@ -61,6 +61,14 @@ const commandWords = ({ event }: Command): string => {
   return `${NAMES[event.action]} of ${sectorWords(event.sector, event.sectors).toLowerCase()},${number} tag 0x${event.tag.toString(16)}, ${whose}`;
 };
 
+interface Life {
+  readonly startNs: number;
+  readonly endNs: number;
+}
+
+const isWithin = ({ event }: Command, lives: readonly Life[]): boolean =>
+  lives.some(({ startNs, endNs }) => event.t >= startNs && event.t <= endNs);
+
 export class Witness {
   readonly #table: OperationTable;
   readonly #history: History;
@@ -111,15 +119,15 @@ export class Witness {
     return found.sort((a, b) => a.event.t - b.event.t);
   }
 
-  #span(op: number): { startNs: number; endNs: number } {
+  #span(op: number): Life {
     return { startNs: this.#table.invokeNs[op - 1] ?? 0, endNs: this.#table.doneNs[op - 1] ?? 0 };
   }
 
   /** The lives of the writes of the violation's first sector, but for one, as wide as the witness's clock may be wrong. */
-  #lives({ disk, sector }: Violation, but: number | undefined): { startNs: number; endNs: number }[] {
+  #lives({ disk, sector }: Violation, but: number | undefined): Life[] {
     const { count, action, device, sector: first, sectors } = this.#table;
     const skewNs = this.#word?.skewNs ?? 0;
-    const found: { startNs: number; endNs: number }[] = [];
+    const found: Life[] = [];
     for (let row = 0; row < count; row++) {
       const at = first[row] ?? 0;
       if (row + 1 === but || sector < at || sector >= at + (sectors[row] ?? 0)) continue;
@@ -151,9 +159,7 @@ export class Witness {
     const life = rival === undefined ? { startNs: 0, endNs: 0 } : this.#span(rival);
     const all = this.#changes(violation, life.startNs, Math.min(read.endNs, Number.MAX_SAFE_INTEGER));
     const others = this.#lives(violation, found);
-    const stray = all.filter(
-      ({ event }) => !others.some(({ startNs, endNs }) => event.t >= startNs && event.t <= endNs),
-    );
+    const stray = all.filter(command => !isWithin(command, others));
     // The rival has a command of its own; a second one within its life is a retry of it, or the culprit.
     const suspects = stray.length > 0 ? stray : all.slice(rival === undefined ? 0 : 1);
     const culprit = suspects.at(-1);
@@ -182,7 +188,9 @@ export class Witness {
     if (rival === undefined) return SILENT;
     const { startNs, endNs } = this.#span(rival);
     const own = this.#changes(violation, startNs, endNs);
-    const last = own.at(-1);
+    const others = this.#lives(violation, rival);
+    const sure = own.filter(command => !isWithin(command, others));
+    const last = sure.at(-1) ?? own.at(-1);
     const name = operationWords(this.#table.get(rival));
     if (last === undefined) {
       const text =
@@ -192,11 +200,16 @@ export class Witness {
       return this.#told(text, own);
     }
     const status = last.event.status === undefined ? "" : ` and completed it with status ${last.event.status}`;
+    const executed = `executed a ${commandWords(last)}, at ${seconds(last.event.t)}${status}`;
+    if (sure.length === 0) {
+      const text = `${capital(name)} may have reached the target: it ${executed}, but another write was under way then, so it may be that one's.${this.#caveat()}`;
+      return this.#told(text, own);
+    }
     const where =
       violation.proof.kind === "lost" && violation.proof.cut !== undefined
         ? ""
         : " So it was lost behind the target, or another command came over it.";
-    const text = `${capital(name)} did reach the target: it executed a ${commandWords(last)}, at ${seconds(last.event.t)}${status}.${where}${this.#caveat()}`;
+    const text = `${capital(name)} did reach the target: it ${executed}.${where}${this.#caveat()}`;
     return this.#told(text, own);
   }
 

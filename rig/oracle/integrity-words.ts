@@ -87,6 +87,7 @@ const orderProofWords = (violation: Violation, proof: OrderProof, telling: Telli
   const found = operationOf(telling, proof.found);
   const rival = operationOf(telling, proof.rival);
   const seen = operationOf(telling, proof.seen);
+  if (proof.missing === 0) return { text: "No order of the writes and reads allows it.", lines: [] };
   const order = orderWords(found, rival, seen);
   switch (proof.kind) {
     case "stale": {
@@ -149,12 +150,17 @@ const foreignWords = (proof: Extract<Proof, { kind: "foreign" }>): string => {
   return `The stamp names ${named}, but no write of that number wrote this sector in this cell.`;
 };
 
-const unreadableWords = (read: Operation, readBack: boolean, relation: string | undefined): string => {
+const unreadableWords = (read: Operation, relation: string | undefined): string => {
   const answer =
     read.state === "fail" ? `failed at ${seconds(read.doneNs)} with "${read.error ?? ""}"` : "was never answered";
-  const when = readBack ? "It belongs to the final read-back." : "Every fault had been healed by then.";
   const after = relation === undefined ? "" : `, ${relation}`;
-  return `${capital(operationWords(read))} of ${sectorWords(read.sector, read.sectors).toLowerCase()} ${viaWords(read.via)}, invoked at ${seconds(read.invokeNs)}, ${answer}${after}. ${when}`;
+  return `${capital(operationWords(read))} of ${sectorWords(read.sector, read.sectors).toLowerCase()} ${viaWords(read.via)}, invoked at ${seconds(read.invokeNs)}, ${answer}${after}. It belongs to the final read-back.`;
+};
+
+/** "device 2, which is LUN 9". */
+const diskWords = ({ history }: Telling, device: number): string => {
+  const lun = eventsOf(history, "device").find(({ event }) => event.id === device)?.event.lun;
+  return `device ${device}${lun === undefined ? "" : `, which is LUN ${lun}`}`;
 };
 
 const linesOfOperation = (operation: Operation | undefined): (number | undefined)[] => [
@@ -185,11 +191,12 @@ const proven = (violation: Violation, read: Operation, relation: string | undefi
     case "misdirected": {
       const found = operationOf(telling, proof.found);
       const belongs = homeOf(proof.extent) + violation.sector - proof.extent.at;
-      const away =
-        belongs === violation.sector
-          ? "it is that of another disk"
-          : `here it is ${Math.abs(belongs - violation.sector)} sectors from home`;
-      const home = `That write put it at sector ${belongs}${belongs === violation.sector ? ` of device ${found?.device ?? 0}` : ""}; ${away}.`;
+      const far = Math.abs(belongs - violation.sector);
+      const moved = far === 0 ? [] : [`here it is ${far} sectors from home`];
+      const device = found?.device ?? 0;
+      const strange = violation.disk.devices[device] === 0;
+      const away = [...(strange ? ["it is that of another disk"] : []), ...moved].join(", and ");
+      const home = `That write put it at sector ${belongs}${strange ? ` of ${diskWords(telling, device)}` : ""}; ${away}.`;
       return { text: `${seenAs(foundWords(found))} ${home}`, lines: linesOfOperation(found) };
     }
     case "early": {
@@ -201,7 +208,7 @@ const proven = (violation: Violation, read: Operation, relation: string | undefi
     case "foreign":
       return { text: `${seenAs("data that no operation wrote")} ${foreignWords(proof)}`, lines: [] };
     case "unreadable":
-      return { text: unreadableWords(read, proof.readBack, relation), lines: [read.invokeLine] };
+      return { text: unreadableWords(read, relation), lines: [read.invokeLine] };
   }
 };
 

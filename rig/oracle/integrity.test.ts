@@ -86,14 +86,23 @@ describe("stale", () => {
     expect(only(builder).explanation).toContain("2 newer writes are gone at once");
   });
 
-  test("an unanswered write whose data was replaced and came again", () => {
+  test("a write whose data was replaced and came again after its acknowledgement", () => {
     const builder = new HistoryBuilder()
-      .write(1, { at: 1, sectors: 1, label: "generation 1" })
+      .write(1, { at: 1, ok: 5.5, sectors: 1, label: "generation 1" })
       .read(2, { at: 2, ok: 3, content: [written(1)] })
       .write(3, { at: 4, sectors: 1 })
-      .read(4, { at: 5, ok: 6, content: [written(3)] })
+      .read(4, { at: 6, ok: 6.5, content: [written(3)] })
       .read(5, { at: 7, ok: 8, content: [written(1)] });
     expect(only(builder)).toMatchObject({ class: "stale", title: "older data over newer data that had been read" });
+  });
+
+  test("newer data that had been replaced and came back, without any power cut", () => {
+    const builder = new HistoryBuilder()
+      .write(1, { at: 0, ok: 9 })
+      .write(2, { at: 1, ok: 2 })
+      .read(3, { at: 3, ok: 4, content: [written(1)] })
+      .readBack(10, 11, [written(2)]);
+    expect(only(builder)).toMatchObject({ class: "stale", title: "data that had been replaced came back" });
   });
 
   test("a failed write that came over newer acknowledged data", () => {
@@ -203,7 +212,7 @@ describe("a finding", () => {
 
   test("blames the first read that fits no order", () => {
     const builder = new HistoryBuilder()
-      .write(1, { at: 1 })
+      .write(1, { at: 1, ok: 1.5 })
       .write(2, { at: 1 })
       .read(5, { at: 6, ok: 7, content: [written(1)] })
       .read(4, { at: 4, ok: 5, content: [written(2)] })

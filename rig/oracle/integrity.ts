@@ -8,63 +8,26 @@
  *
  * Nearly every sector is beyond doubt at a glance (segments-judge.ts); objects are made only of the others.
  */
-import { READ_BACK_PHASE } from "../core/names.ts";
 import type { History } from "../history/event.ts";
 import { ACTION, BACKING, STATE } from "../history/operations.ts";
-import { allHealedNs, type FaultSpan, faultsOf, phaseOf } from "../history/view.ts";
+import { type FaultSpan, faultsOf } from "../history/view.ts";
 import type { Finding } from "./finding.ts";
 import { Sight } from "./integrity-blind.ts";
 import { disksOf } from "./integrity-disks.ts";
 import { badExtentOf } from "./integrity-extents.ts";
 import { ViolationRuns } from "./integrity-runs.ts";
 import { titleOf } from "./integrity-titles.ts";
+import { cutOffReadBack, unreadable } from "./integrity-unreadable.ts";
 import { Witness } from "./integrity-witness.ts";
 import { explain } from "./integrity-words.ts";
-import { diedNs } from "./node-death.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
 import { eachSegment, ownersOf, type SegmentLimits } from "./segments.ts";
 import { SegmentJudge } from "./segments-judge.ts";
-import { INTEGRITY_CLASSES, type IntegrityClass, type Violation, violationsOf } from "./violation.ts";
-import type { Disk } from "./violation-register.ts";
+import { INTEGRITY_CLASSES, type IntegrityClass, violationsOf } from "./violation.ts";
 import { linesOf, plural } from "./words.ts";
 
 /** For so many extents of a finding the target's commands are told. */
 const WITNESSED = 8;
-
-/**
- * Reads through the initiator that got no data although nothing was broken any more, or that belong to the final read-back. One
- * that a node's death cut off tells of that death and not of the disk: the kernel log has the cause.
- */
-const unreadable = (history: History, disks: readonly Disk[], faults: readonly FaultSpan[]): Violation[] => {
-  const { count, action, state, flags, device, sector, sectors, invokeNs, doneNs } = history.operations;
-  const healedNs = allHealedNs(faults);
-  const readBack = phaseOf(history, READ_BACK_PHASE);
-  const died = diedNs(history);
-  const found: Violation[] = [];
-  for (let row = 0; row < count; row++) {
-    if (action[row] !== ACTION.read || state[row] === STATE.ok) continue;
-    const [startNs, endNs] = [invokeNs[row] ?? 0, doneNs[row] ?? 0];
-    const inReadBack = readBack !== undefined && startNs >= readBack.beginNs && startNs <= readBack.endNs;
-    // No kernel under test is asked for the target's disk image: where that cannot be read, it is this machine's doing.
-    if (((flags[row] ?? 0) & BACKING) !== 0) continue;
-    // A lab that is taken down afterwards has not died.
-    if (died <= endNs && died < (readBack?.endNs ?? 0)) continue;
-    if (!inReadBack && !(state[row] === STATE.fail && startNs > healedNs)) continue;
-    const disk = disks.find(({ devices }) => devices[device[row] ?? 0] === 1);
-    if (disk === undefined) continue;
-    found.push({
-      class: "unreadable",
-      disk,
-      sector: sector[row] ?? 0,
-      sectors: sectors[row] ?? 0,
-      read: row + 1,
-      startNs,
-      expected: () => [],
-      proof: { kind: "unreadable", readBack: inReadBack },
-    });
-  }
-  return found;
-};
 
 /** Why the target's disk image was not read, where that was tried. */
 const unreadImage = ({ operations }: History): string | undefined => {
@@ -129,12 +92,14 @@ export const judgeIntegrity = (history: History, limits: SegmentLimits = {}): Ju
     );
   }
   const faults = faultsOf(history);
-  for (const violation of unreadable(history, disks, faults)) runs.add([violation]);
+  for (const violation of unreadable(history, disks)) runs.add([violation]);
   const findings = INTEGRITY_CLASSES.map(name => findingOf(name, runs.of(name), history, faults));
   const blind = sight.blindness();
   const found = { findings: findings.filter(finding => finding !== undefined) };
-  if (blind === undefined) return found;
-  return { ...found, blind: [blind, unreadImage(history)].filter(words => words !== undefined).join(" ") };
+  const cutOff = cutOffReadBack(history);
+  if (blind === undefined && cutOff === undefined) return found;
+  const image = blind === undefined ? undefined : unreadImage(history);
+  return { ...found, blind: [blind, cutOff, image].filter(words => words !== undefined).join(" ") };
 };
 
 export const integrityOracle: Oracle = { name: "integrity", judge: history => judgeIntegrity(history) };

@@ -185,3 +185,18 @@ test("the decision by holders agrees with trying every course of events", { time
   );
   expect(Math.min(seen.legal, seen.illegal)).toBeGreaterThan(300);
 });
+
+test("what cannot be explained is known to be so, however many writes span the cut, and soon", () => {
+  const cuts: Cut[] = [{ beginNs: 100, endNs: 110, flushedNs: -never }];
+  const first: CutWrite = { id: 500, startNs: 1, endNs: 2, required: true, fua: true };
+  const writes = Array.from({ length: 32 }, (_, i): CutWrite => {
+    return { id: i + 1, startNs: 90, endNs: 201 + 10 * i, required: true, fua: false };
+  });
+  const reads = writes.flatMap(({ id, endNs }): RegisterRead[] => [
+    { id: 900 + 2 * id, of: id, startNs: endNs + 1, endNs: endNs + 2 },
+    { id: 901 + 2 * id, of: id, startNs: endNs + 3, endNs: endNs + 4 },
+  ]);
+  expect(isLegal([first, ...writes], reads, cuts)).toBe(true);
+  const stale: RegisterRead = { id: 2000, of: 1, startNs: 900, endNs: 901 };
+  expect(isLegal([first, ...writes], [...reads, stale], cuts)).toBe(false);
+});

@@ -3,6 +3,7 @@
  * what the sector holds afterwards is one value R that it held in the phase before, not older than any write that was
  * durable by then; that stays until it is written again. Within a phase it is an ordinary register. An operation whose
  * interval spans a cut may take effect before it, after it, or both; its acknowledgement proves nothing about either.
+ * What was executed again within a phase has been made writes of its own (register-executions.ts).
  *
  * So a value may have several *holders* (register-holdings.ts). The holders of a value follow one another, and so do its
  * reads: of two reads of a value, that which was answered first may always be given to the earlier holder. What is left to
@@ -15,6 +16,7 @@
  * chain the first links can be left out, or two zones conflict.
  */
 import { type RegisterRead, UNWRITTEN, type Zone, Zones } from "./register.ts";
+import { type Course, coursesThroughCuts } from "./register-executions.ts";
 import {
   type Cut,
   type CutWrite,
@@ -25,7 +27,7 @@ import {
   phaseOfHolder,
 } from "./register-holdings.ts";
 
-/** Steps that all choices may take before the question is left open, which counts as legal. */
+/** Steps that all choices of all courses may take before the question is left open, which counts as legal. */
 const STEPS = 4_000_000;
 
 interface Placed {
@@ -76,6 +78,9 @@ const lostDurable = (source: Held, written: readonly Placed[]): boolean => {
   return written.some(({ zone }) => source.minEnd < zone.maxStart && zone.minEnd < latest);
 };
 
+/** Those of a value's holders that a cut left. */
+const leftIn = ({ held }: Holding): number[] => held.map(({ holder }) => holder).filter(holder => holder % 2 === 1);
+
 const scratch = new Zones();
 
 const isOrdered = (written: readonly Placed[]): boolean => {
@@ -101,14 +106,9 @@ const isPossible = ({ written, left, sources }: Timeline, cuts: readonly Cut[]):
   return true;
 };
 
-/**
- * Whether the reads and writes of a register are legal through power cuts.
- * @param reads each of a write in `writes` or of INITIAL, and none that ended before its write began.
- * @param cuts in their order, none overlapping another.
- */
-export const isLegal = (writes: readonly CutWrite[], reads: readonly RegisterRead[], cuts: readonly Cut[]): boolean => {
+const isPossibleCourse = ({ writes, reads }: Course, cuts: readonly Cut[], most: number): boolean => {
   const byValue = Map.groupBy(
-    [...reads].sort((a, b) => a.endNs - b.endNs),
+    reads.toSorted((a, b) => a.endNs - b.endNs),
     ({ of }) => of,
   );
   const fixed: Holding[] = [];
@@ -121,14 +121,39 @@ export const isLegal = (writes: readonly CutWrite[], reads: readonly RegisterRea
     if (ways.length === 1) fixed.push(only);
     else open.push(ways);
   }
+  // A cut left one value. Whoever is asked for a second one need not be tried with all that the others might hold.
+  const taken = new Set<number>();
+  for (const holding of fixed)
+    for (const holder of leftIn(holding)) {
+      if (taken.has(holder)) return false;
+      taken.add(holder);
+    }
   let steps = 0;
   const tried = (chosen: readonly Holding[]): boolean => {
     const ways = open[chosen.length];
-    if (ways !== undefined) return ways.some(way => tried([...chosen, way]));
+    if (ways !== undefined)
+      return ways.some(way => {
+        const left = leftIn(way);
+        if (left.some(holder => taken.has(holder))) return false;
+        for (const holder of left) taken.add(holder);
+        const is = tried([...chosen, way]);
+        for (const holder of left) taken.delete(holder);
+        return is;
+      });
     steps += writes.length + 1;
-    if (steps > STEPS) return true;
+    if (steps > most) return true;
     const timeline = timelineOf([...fixed, ...chosen], cuts);
     return timeline !== undefined && isPossible(timeline, cuts);
   };
   return tried([]);
+};
+
+/**
+ * Whether the reads and writes of a register are legal through power cuts.
+ * @param reads each of a write in `writes` or of INITIAL, and none that ended before its write began.
+ * @param cuts in their order, none overlapping another.
+ */
+export const isLegal = (writes: readonly CutWrite[], reads: readonly RegisterRead[], cuts: readonly Cut[]): boolean => {
+  const courses = coursesThroughCuts(writes, reads, cuts);
+  return courses.some(course => isPossibleCourse(course, cuts, STEPS / courses.length));
 };

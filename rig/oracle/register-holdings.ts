@@ -17,6 +17,8 @@ export interface Cut {
 
 export interface CutWrite extends RegisterWrite {
   readonly fua: boolean;
+  /** When it was answered, where that was after `endNs`: the write is one execution of several. */
+  readonly answeredNs?: number;
 }
 
 export interface Held extends Zone {
@@ -34,8 +36,8 @@ export interface Holding {
 const WAYS = 512;
 
 /** Whether the write was certainly on stable storage when the power went. */
-export const isDurable = (write: CutWrite, cut: Cut): boolean =>
-  write.required && (write.endNs < cut.flushedNs || (write.fua && write.endNs < cut.beginNs));
+export const isDurable = ({ required, fua, endNs, answeredNs = endNs }: CutWrite, cut: Cut): boolean =>
+  required && (answeredNs < cut.flushedNs || (fua && answeredNs < cut.beginNs));
 
 /** The first and the last phase in which an operation may take effect. Equal moments leave both open. */
 const phasesOf = (startNs: number, endNs: number, cuts: readonly Cut[]): { first: number; last: number } => {

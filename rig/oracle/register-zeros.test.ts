@@ -37,6 +37,19 @@ describe("write-zeroes and discard", () => {
     expect(classes(discarded.readBack(10, 10, [written(1)]))).toEqual(["stale"]);
   });
 
+  test("one stale read makes no other read illegal", () => {
+    const builder = new HistoryBuilder()
+      .write(1, { at: 5, ok: 6 })
+      .zeroes(2, { at: 10, ok: 110 })
+      .zeroes(3, { at: 11, ok: 12 })
+      .write(4, { at: 13, ok: 14 })
+      .read(5, { at: 111, ok: 112, content: [zeros()] })
+      .read(6, { at: 200, ok: 201, content: [written(1)] })
+      .readBack(7, 210, [zeros()]);
+    const { findings } = integrityOracle.judge(builder.build());
+    expect(findings.flatMap(({ extents }) => extents ?? [])).toMatchObject([{ found: { op: 1 } }]);
+  });
+
   test("zeros from before a newer write are illegal, whosever they were", () => {
     const builder = writeThen()
       .zeroes(2, { at: 3, ok: 4 })

@@ -5,9 +5,10 @@
  * says nothing that could be held against the disk and is left out; with none it is illegal, and it is given to the
  * latest candidate, with which it conflicts. So a legal history is never blamed, but one may be believed that is not.
  */
-import { Candidates } from "./diagnosis.ts";
+import { Candidates, diagnose } from "./diagnosis.ts";
 import { countBelow } from "./diagnosis-zones.ts";
-import { INITIAL, type RegisterRead, type RegisterWrite, UNWRITTEN } from "./register.ts";
+import { INITIAL, type RegisterRead, type RegisterWrite, UNWRITTEN, type Zone } from "./register.ts";
+import { executionOf, isEarly } from "./register-executions.ts";
 
 /** How many candidates of one read are weighed; where there are more it is left out. */
 const WEIGHED = 64;
@@ -19,17 +20,16 @@ class CertainZones {
   readonly #latest: Float64Array;
 
   constructor(writes: readonly RegisterWrite[], reads: readonly RegisterRead[]) {
-    const zones = new Map(
-      writes.map(({ id, startNs, endNs, required }) => [id, { minEnd: endNs, maxStart: startNs, effect: required }]),
+    const byId = new Map(writes.map(write => [write.id, write]));
+    const seen = reads.flatMap((read): Zone[] => {
+      const write = byId.get(read.of);
+      if (write === undefined) return [];
+      return [isEarly(write, read) ? executionOf(write, read) : { minEnd: write.endNs, maxStart: read.startNs }];
+    });
+    const acknowledged = writes.flatMap(({ startNs, endNs, required }): Zone[] =>
+      required ? [{ minEnd: endNs, maxStart: startNs }] : [],
     );
-    for (const { of, startNs, endNs } of reads) {
-      const zone = zones.get(of);
-      if (zone === undefined) continue;
-      zone.minEnd = Math.min(zone.minEnd, endNs);
-      zone.maxStart = Math.max(zone.maxStart, startNs);
-      zone.effect = true;
-    }
-    const certain = [...zones.values()].filter(({ effect }) => effect).sort((a, b) => a.minEnd - b.minEnd);
+    const certain = [...acknowledged, ...seen].sort((a, b) => a.minEnd - b.minEnd);
     this.#ends = new Float64Array(certain.map(({ minEnd }) => minEnd));
     this.#latest = new Float64Array(certain.length);
     let latest = Number.NEGATIVE_INFINITY;
@@ -56,9 +56,12 @@ export const resolveZeros = (
   reads: readonly RegisterRead[],
 ): RegisterRead[] => {
   if (zeroers.length === 0) return [...reads];
+  // What is wrong anyhow says nothing that could be held against a read of zeros.
+  const named = reads.filter(({ of }) => of !== INITIAL);
+  const wrong = new Set(diagnose(uniques, named).culprits.map(({ read }) => read));
   const certain = new CertainZones(
     uniques,
-    reads.filter(({ of }) => of !== INITIAL),
+    named.filter(read => !wrong.has(read)),
   );
   const candidates = new Candidates(zeroers);
   return reads.flatMap(read => {

@@ -16,6 +16,8 @@
  *
  * Writes that failed or were never answered may have had no effect. Where nobody read one, leaving it out is always
  * allowed and never harms; where somebody did, it had its effect, no later than its error, or at any time if unanswered.
+ *
+ * A write that is executed again before it is answered has several clusters (register-executions.ts).
  */
 
 /** The identity of the content before the first write. */
@@ -179,19 +181,3 @@ export class Zones {
     this.#effect = effect;
   }
 }
-
-/**
- * Whether the reads and writes are linearizable, in O(n log n).
- * @param reads each of a write in `writes` or of INITIAL.
- */
-export const isLinearizable = (writes: readonly RegisterWrite[], reads: readonly RegisterRead[]): boolean => {
-  const zones = new Zones();
-  const places = new Map([UNWRITTEN, ...writes].map((write, index) => [write.id, { index, write }]));
-  for (const { write } of places.values()) zones.add(write.startNs, write.endNs, write.required);
-  for (const read of reads) {
-    const place = places.get(read.of);
-    if (place === undefined || read.endNs < place.write.startNs) return false;
-    zones.see(place.index, read.startNs, read.endNs);
-  }
-  return zones.consistent();
-};

@@ -1,10 +1,10 @@
 /**
- * The quick question to a segment: can it be seen at once that its reads are explained? For a segment of plain writes and
- * reads the answer is exact. It is asked a million times a second, so it works on the table's columns and makes no object.
+ * The quick question to a segment: can it be seen at once that its reads are explained, each write executed once? It is
+ * asked a million times a second, so it works on the table's columns and makes no object.
  *
  * Where the answer is no, the segment is looked at again with more patience (see violation.ts): something may be wrong, or
- * zeros have several explanations, or a power cut took data away that need not have survived. A yes always holds: an
- * order of the plain register is a legal one in spite of power cuts, in which nothing happened to be lost.
+ * a write was executed again before it was answered, or zeros have several explanations, or a power cut took data away
+ * that need not have survived. A yes always holds: an order of the plain register is a legal one in spite of all that.
  */
 import { EXTENT, type OperationTable } from "../history/operations.ts";
 import { Zones } from "./register.ts";

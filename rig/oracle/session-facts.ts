@@ -44,6 +44,9 @@ export interface SessionFacts {
   readonly untilNs: number;
 }
 
+/** A path that has been in order for so long has its session back: beyond this nobody need wait for one. */
+export const DOWN_NS = 30e9;
+
 const watchedUntil = (history: History): number =>
   Math.min(endNs(history), phaseOf(history, "collect")?.beginNs ?? Number.POSITIVE_INFINITY, diedNs(history));
 
@@ -131,9 +134,14 @@ export const beliefsOf = ({ history, sessions, untilNs }: SessionFacts, sid: str
 export const wasLoggedOut = ({ logouts }: SessionFacts, path: PathName, ns: number): boolean =>
   logouts.some(({ event }) => event.path === path && event.edge === "begin" && event.t <= ns);
 
-/** Whether iscsid has been away, by then: a new one drops every session that it finds, and logs in anew. */
-const wasReplaced = ({ history }: SessionFacts, ns: number): boolean =>
-  eventsOf(history, "daemon").some(({ event }) => event.name === "iscsid" && event.count === 0 && event.t <= ns);
+/** Whether iscsid had been started again by then: a new one drops every session that it finds, and logs in anew. */
+const wasReplaced = ({ history }: SessionFacts, ns: number): boolean => {
+  const counts = eventsOf(history, "daemon").flatMap(({ event }) =>
+    event.name === "iscsid" && event.t <= ns ? [event.count] : [],
+  );
+  const away = counts.indexOf(0);
+  return away >= 0 && counts.slice(away).some(count => count > 0);
+};
 
 const isNewer = ({ sessions }: SessionFacts, path: PathName, healedNs: number, ns: number): boolean => {
   const states = new Map<string, string>();

@@ -12,7 +12,9 @@ const judge = (builder: HistoryBuilder) => {
 const unnoticed = (builder: HistoryBuilder) => judge(builder).filter(({ class: name }) => name === "unnoticed");
 
 /** A dead connection is noticed in 2 s; with 10 s to spare that makes 12. */
-const start = () => new HistoryBuilder().limits(0, 40_000, { noticeMs: 2000 }).loggedIn(0.5);
+const limited = (more: { noopMs?: number }) =>
+  new HistoryBuilder().limits(0, 40_000, { noticeMs: 2000, ...more }).loggedIn(0.5);
+const start = () => limited({ noopMs: 1000 });
 const cut = (from: number, to: number) => start().fault("path-drop:a#1", from, to).note(99);
 
 describe("a dead connection that nobody noticed", () => {
@@ -38,6 +40,7 @@ describe("nothing went unnoticed", () => {
     ["where the path was cut for too short a time", cut(1, 12)],
     ["where the session was down already", cut(3, 20).session(2, "a", "FAILED").session(21, "a", "LOGGED_IN")],
     ["where it was logged out", cut(1, 20).logout(5, 6, 0).session(6, "a", "gone")],
+    ["where nobody asks: NOP-Outs are off", limited({}).fault("path-drop:a#1", 1, 20).note(99)],
     ["where an instrument holds it up", cut(1, 20).add({ t: 0, kind: "instrument", name: "slow-stop", ms: 9000 })],
     ["where the fault lets something through", start().fault("path-delay:a#1", 1, 20).note(99)],
     ["where the history does not say by when", new HistoryBuilder().loggedIn(0.5).fault("path-drop:a#1", 1, 20)],

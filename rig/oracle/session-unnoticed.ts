@@ -1,7 +1,8 @@
 /**
  * A connection that died and that nobody noticed. Where a path drops everything, the configuration says by when the initiator
- * must know: NOP-Outs go unanswered, or the SCSI timer goes off. A kernel that does not notice leaves its commands waiting,
- * and hides it as long as nothing is sent over that path.
+ * must know: NOP-Outs go unanswered. A kernel that does not notice leaves its commands waiting, and hides it as long as
+ * nothing is sent over that path. With NOP-Outs off nobody need notice until something is sent, and then it is the hang
+ * oracle's.
  */
 import { eventsOf, heldUpNs, seconds } from "../history/view.ts";
 import { type SessionFacts, wasLoggedOut } from "./session-facts.ts";
@@ -24,8 +25,13 @@ export const unnoticed = (facts: SessionFacts): Draft[] => {
     const fromNs = injectEnd.event.t;
     const toNs = Math.min(healBegin?.event.t ?? Number.POSITIVE_INFINITY, facts.untilNs);
     const limit = limits.findLast(({ event }) => event.t <= fromNs && event.noticeMs !== undefined);
-    // Without proof that it bit there was nothing to notice.
-    if (limit?.event.noticeMs === undefined || !evidence.some(({ event }) => event.bit)) return [];
+    // Without proof that it bit there was nothing to notice, and without NOP-Outs nobody asks.
+    if (
+      limit?.event.noticeMs === undefined ||
+      limit.event.noopMs === undefined ||
+      !evidence.some(({ event }) => event.bit)
+    )
+      return [];
     const allowedNs = limit.event.noticeMs * 1e6 + SPARE_NS + heldUpNs(facts.history, toNs);
     if (toNs - fromNs <= allowedNs || wasLoggedOut(facts, path, fromNs + allowedNs)) return [];
     const own = facts.sessions.filter(({ event }) => event.path === path);

@@ -122,8 +122,10 @@ describe("unprovoked", () => {
       ...builder.build(),
       events: builder.build().events.map(event => (event.kind === "fault" ? { ...event, on: "iscsid" } : event)),
     });
-    expect(sessionOracle.judge(iscsid(killed().session(4, "a", "FAILED").note(5))).findings).toMatchObject([finding]);
-    expect(sessionOracle.judge(iscsid(killed(3).session(4, "a", "FAILED").note(5))).findings).toEqual([]);
+    const away = killed().iscsid(1.05, 0).session(4, "a", "FAILED").note(5);
+    expect(sessionOracle.judge(iscsid(away)).findings).toMatchObject([finding]);
+    const back = killed(3).iscsid(1.05, 0).iscsid(3.05, 2).session(4, "a", "FAILED").note(5);
+    expect(sessionOracle.judge(iscsid(back)).findings).toEqual([]);
   });
 });
 
@@ -339,6 +341,14 @@ describe("stuck", () => {
     ["changed nothing", dropped().logout(1, 2, 0), "a session stays after its logout"],
   ])("is a logout that %s", (_name, builder, title) => {
     expect(judge(builder.note(95)).findings).toMatchObject([{ class: "stuck", title }]);
+  });
+
+  test("cites what iscsid said by its line, whatever lies between", () => {
+    const builder = dropped();
+    for (let op = 1; op <= 5; op++) builder.write(op, { at: 0.6, ok: 0.7 });
+    const history = builder.logout(1, 11).says(3, "can not safely destroy connection 1:0").note(95).build();
+    const index = history.events.findIndex(({ kind }) => kind === "syslog");
+    expect(sessionOracle.judge(history).findings[0]?.lines).toContain(history.lines[index]);
   });
 
   test("says what was asked, what came of it, and what iscsid said", () => {

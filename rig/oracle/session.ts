@@ -21,6 +21,7 @@ import type { Finding } from "./finding.ts";
 import type { Judgement, Oracle } from "./oracle.ts";
 import {
   beliefsOf,
+  DOWN_NS,
   inOrderSince,
   isOffline,
   isUnprovoked,
@@ -38,8 +39,6 @@ import { capital, linesOf } from "./words.ts";
 const SPLIT_NS = 5e9;
 /** In this time iscsid logs in again over a path that is in order: a login's own timer is 5 s, and it tries every few. */
 const LOGIN_NS = 15e9;
-/** Beyond this nobody need wait for a session. */
-const DOWN_NS = 30e9;
 
 /** Exit statuses by which iscsiadm says that iscsid did not even try (open-iscsi, iscsi_err.h). */
 const NOT_TRIED = new Map([
@@ -179,7 +178,7 @@ const judgeLogout = (facts: SessionFacts, begin: Located<EventOf<"logout">>): Dr
     class: "stuck",
     title,
     explanation: `The logout of ${nameOf({ sid, path })} was asked for at ${seconds(t)}, ${relation.words}. Expected: it returns and the session is gone within ${withinMs} ms. iscsiadm ${how}${said}, and ${seen}.${why}`,
-    lines: linesOf([end.line, begin.line, last?.line, log < 0 ? undefined : log + 2, relation.line]),
+    lines: linesOf([end.line, begin.line, last?.line, log < 0 ? undefined : facts.history.lines[log], relation.line]),
   };
 };
 

@@ -88,6 +88,16 @@ describe("a node that waited", () => {
   });
 });
 
+test("a history with very many limits is judged by the shortest timer", () => {
+  const many = Array.from({ length: 200_000 }, () => limits(5000));
+  expect(
+    judge(new HistoryBuilder().phase("timeline", 10, 40).add(...loads(20_000, times(10, 90)))).starved,
+  ).toBeDefined();
+  const builder = new HistoryBuilder().phase("timeline", 10, 40);
+  for (const event of many) builder.add(event);
+  expect(judge(builder.add(...loads(20_000, times(10, 90)))).starved).toBeUndefined();
+});
+
 describe("only what is judged counts:", () => {
   const heavy = (t: number) => loads(t, times(10, 90));
 
@@ -117,6 +127,12 @@ describe("only what is judged counts:", () => {
     const whole = (t: number) => judge(cell(...heavy(t)).phase("open", 8, 10)).starved;
     expect([7000, 8900, 20_000, 45_100].map(t => whole(t) !== undefined)).toEqual([false, true, true, false]);
     expect(opened(load(8050, 80))).toEqual({ starved: undefined, worstWaitMs: 40 });
+  });
+
+  test("the count of what is left over does, whichever phase it falls into", () => {
+    const counted = (at: number) => judge(cell(...heavy(46_000)).counted(at, "end")).starved;
+    expect(counted(47)).toBeDefined();
+    expect(counted(45.5)).toBeUndefined();
   });
 
   test("of a window on the border, its part", () => {

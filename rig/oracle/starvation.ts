@@ -104,12 +104,13 @@ interface Measured {
   readonly counts: (ns: number) => boolean;
 }
 
-/** The phases that count: from the moment when the sessions have to hold until everything was healed and read. */
+/** The phases that count: from the moment when the sessions have to hold until everything was healed, read and counted. */
 const judgedPart = (history: History): { beginNs: number; endNs: number } | undefined => {
   const open = phaseOf(history, "open") ?? phaseOf(history, "timeline");
   if (open === undefined) return undefined;
   const last = ["heal", READ_BACK_PHASE].map(name => phaseOf(history, name)).filter(phase => phase !== undefined);
-  const endNs = last.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...last.map(phase => phase.endNs));
+  const countedNs = eventsOf(history, "inventory").reduce((latest, { event }) => Math.max(latest, event.t), 0);
+  const endNs = last.length === 0 ? Number.POSITIVE_INFINITY : Math.max(countedNs, ...last.map(phase => phase.endNs));
   return { beginNs: open.beginNs, endNs };
 };
 
@@ -191,7 +192,7 @@ export const judgeStarvation = (history: History): Starvation => {
   if (part === undefined) return { starved: undefined, worstWaitMs: 0 };
   const loads = eventsOf(history, "load").map(({ event }) => event);
   const noops = eventsOf(history, "limits").flatMap(({ event }) => event.noopMs ?? []);
-  const spanMs = noops.length === 0 ? DEFAULT_SPAN_MS : Math.min(...noops);
+  const spanMs = noops.length === 0 ? DEFAULT_SPAN_MS : noops.reduce((least, ms) => Math.min(least, ms));
   const waits = NODE_NAMES.map(node => {
     const own = loads.filter(load => load.node === node);
     return { node, waits: new Waits(stretchesOf(own, part.beginNs, part.endNs)) };

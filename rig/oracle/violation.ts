@@ -10,7 +10,7 @@
  * | misdirected | a sector that belongs elsewhere | a wrong address or tag |
  * | early | data of a write that had not yet been invoked | the rig: no disk knows what will be written |
  * | foreign | bytes that no operation wrote | freed memory, another run's data |
- * | unreadable | nothing: the read failed after everything was mended | recovery that does not recover |
+ * | unreadable | nothing: a read of the final read-back failed | recovery that does not recover |
  */
 import type { Extent } from "../history/extent.ts";
 import { type OperationTable, STATE } from "../history/operations.ts";
@@ -25,14 +25,17 @@ export const INTEGRITY_CLASSES = ["stale", "lost", "torn", "misdirected", "early
 export type IntegrityClass = (typeof INTEGRITY_CLASSES)[number];
 
 /**
- * Why a read fits no order. `late` is a write that took effect after its error, `returned` newer data that a power cut had
- * taken and that stood there again. All are numbers of operations.
+ * Why a read fits no order. `late` is a write that took effect after its error, `returned` newer data that had been replaced,
+ * or that a power cut had taken, and that stood there again. All are numbers of operations.
  */
 export interface OrderProof {
   readonly kind: "stale" | "late" | "returned" | "lost";
   /** The write whose data was read; undefined for what was there before any write. */
   readonly found: number | undefined;
-  /** The write whose data should be there, or newer data than its own; undefined for the content before any write. */
+  /**
+   * The write whose data should be there, or newer data than its own; undefined for the content before any write, and where
+   * nothing is `missing`: then no single one forbids it.
+   */
   readonly rival: number | undefined;
   /** A read that saw the rival's data in place before this one, where there is one. */
   readonly seen: number | undefined;
@@ -40,12 +43,12 @@ export interface OrderProof {
   readonly acknowledged: boolean;
   /** How many newer writes are missing at once; RIVALS stands for more. */
   readonly missing: number;
-  /** The rival had to survive this power cut of the disk, by its number, and did not. */
+  /** The power cut of the disk, by its number, that the rival had to survive and did not, or after which old data came back. */
   readonly cut?: number;
 }
 
 /** Why it is a violation, with what the explanation needs. */
-export type Proof = OrderProof | ContentProof | { readonly kind: "unreadable"; readonly readBack: boolean };
+export type Proof = OrderProof | ContentProof | { readonly kind: "unreadable" };
 
 export interface Violation {
   readonly class: IntegrityClass;
@@ -81,12 +84,13 @@ export const foreignBytes = (proof: Proof): Extract<Extent, { is: "foreign" }> |
 const numbered = (id: number | undefined): number | undefined => (id === INITIAL ? undefined : id);
 
 /** Sorts a read that fits no order into stale, lost, a write that took effect after its error, and data that came back. */
-const proofOf = (culprit: Culprit | CutCulprit, sights: Sights, table: OperationTable): OrderProof => {
+const proofOf = (culprit: Culprit | CutCulprit, sights: Sights, table: OperationTable, { cuts }: Disk): OrderProof => {
   const { found, rivals, read } = culprit;
   const row = found.write.id - 1;
   const failed = row >= 0 && table.state[row] === STATE.fail;
   const newer = rivals.filter(y => y.write.required && y.write.endNs < read.startNs && found.minEnd < y.write.startNs);
-  const late = failed && newer.length === 0 && read.startNs > found.write.endNs;
+  const seenBefore = sights.first(found.write.id, Number.NEGATIVE_INFINITY, found.write.endNs) !== undefined;
+  const late = failed && !seenBefore && newer.length === 0 && read.startNs > found.write.endNs;
   const sightOf = (id: number) => sights.first(id, late ? found.write.endNs : Number.NEGATIVE_INFINITY, read.startNs);
   const choice = newer.length > 0 ? newer : rivals;
   const lostThrough = "lost" in culprit ? culprit.lost : undefined;
@@ -99,7 +103,9 @@ const proofOf = (culprit: Culprit | CutCulprit, sights: Sights, table: Operation
   const lost = !failed && unseen && (rest.found === undefined || rivals.length === 1);
   const returned = rival !== undefined && rivals.length === 1 && rival.write.startNs < found.write.startNs && !late;
   const kind = late ? "late" : lost ? "lost" : returned ? "returned" : "stale";
-  return { ...rest, kind, rival: numbered(rival?.write.id), seen: rival && sightOf(rival.write.id) };
+  const cut = cuts.findLastIndex(({ beginNs, endNs }) => endNs >= found.write.startNs && beginNs <= read.startNs);
+  const through = kind === "returned" && cut >= 0 ? { cut } : {};
+  return { ...rest, ...through, kind, rival: numbered(rival?.write.id), seen: rival && sightOf(rival.write.id) };
 };
 
 /** Everything that is wrong with one segment. */
@@ -119,7 +125,7 @@ export const violationsOf = (
   const sights = new Sights(reads);
   const found: { read: { id: number; startNs: number; endNs: number }; proof: Proof }[] = [
     ...wrong,
-    ...diagnosis.culprits.map(culprit => ({ read: culprit.read, proof: proofOf(culprit, sights, table) })),
+    ...diagnosis.culprits.map(culprit => ({ read: culprit.read, proof: proofOf(culprit, sights, table, disk) })),
   ];
   const { sector, sectors } = segment;
   return found.map(({ read, proof }) => ({

@@ -64,8 +64,13 @@ test("hostile text of a guest reaches the page only as base64 or escaped", async
   expect(JSON.stringify(decode(page, "rig-cell-0"))).toContain("onerror=alert(1)");
 });
 
-test("a history cut off in the middle of a line is shown as such", async () => {
+test("the history of a rig that died, cut off in the middle of a line, is shown as such", async () => {
   await writeFixture(directory);
+  await edit("run.json", run => {
+    const cells = run["cells"] as Record<string, unknown>[];
+    Object.assign(cells[0] ?? {}, { status: "ERROR" });
+  });
+  await rm(join(directory, CELL, "cell.json"));
   const file = join(directory, CELL, "history.ndjson");
   await writeFile(file, (await readFile(file, "utf8")).slice(0, -20));
   const page = await readFile((await write()).file, "utf8");
@@ -128,6 +133,40 @@ const refusals: [string, () => Promise<unknown>, RegExp][] = [
         cell["version"] = 3;
       }),
     /cell\.json: written by a newer/,
+  ],
+  [
+    "a history that was cut after it was judged",
+    async () => {
+      const file = join(directory, CELL, "history.ndjson");
+      await writeFile(file, (await readFile(file, "utf8")).slice(0, -20));
+    },
+    /history\.ndjson has \d+ bytes, not \d+/,
+  ],
+  [
+    "a history of another cell, without a cell.json",
+    async () => {
+      await edit("run.json", run => {
+        Object.assign((run["cells"] as object[])[0] ?? {}, { status: "ERROR", seed: 77 });
+      });
+      await rm(join(directory, CELL, "cell.json"));
+    },
+    /history\.ndjson: the history of another cell: it says seed 1 instead of 77/,
+  ],
+  [
+    "a cell of another run",
+    () =>
+      edit("run.json", run => {
+        run["id"] = "another";
+      }),
+    /cell\.json: the file of another cell: it says run "[^"]+" instead of "another"/,
+  ],
+  [
+    "a cell whose verdict run.json tells otherwise",
+    () =>
+      edit("run.json", run => {
+        Object.assign((run["cells"] as object[])[0] ?? {}, { status: "PASS" });
+      }),
+    /cell\.json: its verdict is FAIL, and run\.json tells another: PASS/,
   ],
   ["a garbled history", () => writeFile(join(directory, CELL, "history.ndjson"), "no\nhistory\n"), /history\.ndjson/],
 ];

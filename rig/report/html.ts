@@ -67,7 +67,7 @@ const fill = (app: string, place: keyof typeof PLACES, content: string): string 
 const blockOf = async (directory: string, run: Run, index: number, chooser: ReturnType<typeof detailChooser>) => {
   const summary = run.cells[index];
   if (summary === undefined) return undefined;
-  const { cell, history } = await loadCell(directory, summary);
+  const { cell, history } = await loadCell(directory, run, summary);
   if (cell === undefined && history === undefined) return undefined;
   const detail = chooser(summary);
   const block: CellBlock = {

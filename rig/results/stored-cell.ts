@@ -26,7 +26,7 @@ const SHOWN = 3;
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 /** What is wrong with a file that cell.json lists, or undefined. */
-const flawOf = async (
+export const flawOf = async (
   directory: string,
   { name, bytes, sha256 }: Cell["files"][number],
 ): Promise<string | undefined> => {
@@ -58,12 +58,22 @@ const expectFiles = async (directory: string, { files }: Cell): Promise<void> =>
   );
 };
 
-/** In what the history is not that of the cell. */
-const strangeness = (header: Header, cell: Cell): string[] =>
-  (["run", "scenario", "kernel", "seed"] as const).flatMap(field => {
-    const [found, expected] = [header[field], field === "kernel" ? cell.kernel.name : cell[field]];
-    return found === expected ? [] : [`${field} ${JSON.stringify(found)} instead of ${JSON.stringify(expected)}`];
-  });
+/** Which cell of which run. */
+export type Identity = Pick<Header, "run" | "scenario" | "kernel" | "seed">;
+
+export const identityOf = ({ run, scenario, kernel, seed }: Cell): Identity => ({
+  ...{ run, scenario, seed },
+  kernel: kernel.name,
+});
+
+/** In what one is not the other, in words; undefined where they are the same. */
+export const strangeness = (found: Identity, expected: Identity): string | undefined => {
+  const strange = (["run", "scenario", "kernel", "seed"] as const).filter(field => found[field] !== expected[field]);
+  const words = strange.map(
+    field => `${field} ${JSON.stringify(found[field])} instead of ${JSON.stringify(expected[field])}`,
+  );
+  return words.length === 0 ? undefined : words.join(", ");
+};
 
 const withoutVerdict = (directory: string): RigError =>
   damaged(path.join(directory, CELL_FILE), "no such file, and the history beside it is complete: it was taken away.");
@@ -87,7 +97,7 @@ export const openStoredCell = async (directory: string): Promise<StoredCell> => 
     if (!history.truncated) throw withoutVerdict(directory);
     return { cell, history };
   }
-  const strange = strangeness(history.header, cell);
-  if (strange.length > 0) throw damaged(historyFile, `the history of another cell: it says ${strange.join(", ")}.`);
+  const strange = strangeness(history.header, identityOf(cell));
+  if (strange !== undefined) throw damaged(historyFile, `the history of another cell: it says ${strange}.`);
   return { cell, history };
 };

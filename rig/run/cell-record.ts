@@ -11,7 +11,7 @@ import type { ReadyLab } from "./labs.ts";
 import type { Phase } from "./phases.ts";
 
 /** Written by a lab for as long as it runs. */
-const GROWS = /^(?:path-.*\.pcap|console-.*\.log)$/;
+const GROWS = /^console-.*\.log$/;
 
 /** Everything in a cell's directory but cell.json itself, and but what a lab that is kept goes on writing. */
 const listFiles = async (dir: string, isKept: boolean): Promise<Cell["files"]> => {

@@ -40,6 +40,7 @@ interface Trail {
   inventory: Inventory | undefined;
   ready: ReadyLab | undefined;
   witness: OpenWitness | undefined;
+  hang: HangLook | undefined;
   /** Memory that the lab had to itself at its end. */
   memoryMiB: number | undefined;
   /** The first thing that went wrong. */
@@ -53,12 +54,16 @@ const stop = (trail: Trail, error: unknown): void => {
   trail.history.record(stoppedEvent(trail.error));
 };
 
-const attempt = async (trail: Trail, signal: AbortSignal, work: () => Promise<void>): Promise<void> => {
+/** Resolves with what went wrong in this work, be it the cell's first error or a later one. */
+const attempt = async (trail: Trail, signal: AbortSignal, work: () => Promise<void>): Promise<RigError | undefined> => {
   try {
     await work();
+    return undefined;
   } catch (error) {
     // What a signal's reason says is nearer to the cause than the step that it interrupted.
-    stop(trail, signal.aborted ? signal.reason : error);
+    const cause = asRigError(signal.aborted ? signal.reason : error);
+    stop(trail, cause);
+    return cause;
   }
 };
 
@@ -78,6 +83,7 @@ const work = async (
   const hang = new HangLook({ lab, sink: history, dir, dumpMemory, scale, signal, onNote }, look =>
     phases.run("hang", look),
   );
+  trail.hang = hang;
   const bench = await phases
     .run("open", async () => {
       trail.witness = await openWitness(lab.nodes.target.agent, signal);
@@ -98,17 +104,22 @@ const work = async (
     })
     .finally(started);
   trail.bench = bench;
-  await attempt(trail, signal, () => phases.run("timeline", () => scenario.timeline(timelineContext(bench))));
-  await hang.after(trail.error);
+  const stopped = await attempt(trail, signal, () =>
+    phases.run("timeline", () => scenario.timeline(timelineContext(bench))),
+  );
+  await hang.after(stopped);
   await attempt(trail, signal, () => phases.run("heal", () => bench.desk.healAll()));
   // A timeline that has read everything back itself has nothing left to prove: no need to wait for its sessions.
   if (bench.ledger.isReadBack) return;
   // With a lost node there is nobody to settle or to read from; the disk image is still there.
-  if (!lab.nodeLost.aborted) await attempt(trail, signal, () => phases.run("settle", () => settle(bench)));
-  await attempt(trail, signal, () =>
+  const unsettled = lab.nodeLost.aborted
+    ? undefined
+    : await attempt(trail, signal, () => phases.run("settle", () => settle(bench)));
+  const unread = await attempt(trail, signal, () =>
     phases.run(READ_BACK_PHASE, () => bench.ledger.readBack(READ_BACK_MS * request.timeoutScale)),
   );
-  await hang.after(trail.error);
+  await hang.after(unsettled);
+  await hang.after(unread);
 };
 
 const runLab = async (
@@ -154,6 +165,8 @@ const runLab = async (
         agent: lab.nodes.target.agent,
         opened: trail.witness,
         directory: dir,
+        dropped: name => lab.dropped("target", name),
+        stillMs: trail.hang?.stillMs ?? 0,
         sink: history,
         startNs: history.startNs,
         digests: digestsOf(ready.configured.sessions.map(({ values }) => values)),
@@ -170,9 +183,8 @@ const runLab = async (
         await lab.collect();
         request.onRemoval(Promise.resolve(lab[Symbol.asyncDispose]()).finally(() => ready.lease.release()));
       }
-      // QEMU goes on writing those of a lab that is kept.
-      if (!request.keepLab)
-        await tidyCaptures(dir).catch((error: unknown) => request.onNote(`captures: ${messageOf(error)}`));
+      // A lab that is kept captures no more.
+      await tidyCaptures(dir).catch((error: unknown) => request.onNote(`captures: ${messageOf(error)}`));
     });
   }
 };
@@ -197,6 +209,7 @@ export const runCell = async (request: CellRequest): Promise<CellOutcome> => {
     bench: undefined,
     inventory: undefined,
     witness: undefined,
+    hang: undefined,
     ready: undefined,
     memoryMiB: undefined,
     error: undefined,

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import type { Ledger } from "../workload/ledger.ts";
 import { startLedger } from "../workload/testdata/ledger-bench.ts";
 import { honest } from "../workload/testdata/nbd-server.ts";
 import { ledgerControl } from "./ledger-control.ts";
@@ -55,4 +56,18 @@ test("a steady load without answers cannot be ended in time", async () => {
   await control.steady();
   await control.inFlight(8);
   await expect(control.quiesce()).rejects.toMatchObject({ code: "RIG_DEADLINE", context: { unanswered: true } });
+});
+
+test("the timeline is as patient as the configuration, and what instruments hold up beyond it", async () => {
+  const patience: (number | undefined)[] = [];
+  const ledger = { quiesce: (ms: number) => Promise.resolve(void patience.push(ms)) } as unknown as Ledger;
+  const instruments = { heldUpMs: 0 };
+  const { signal } = new AbortController();
+  const sink = { record: () => undefined };
+  const bench = { ledger, sink, scale: 1, signal, answerWithinMs: 100, instruments };
+  const control = ledgerControl(bench, (_text, work) => work());
+  await control.quiesce();
+  instruments.heldUpMs = 7000;
+  await control.quiesce();
+  expect(patience).toEqual([2100, 9100]);
 });

@@ -49,6 +49,8 @@ interface LedgerBench {
   readonly signal: AbortSignal;
   /** Milliseconds in which the configuration must have answered an operation. */
   readonly answerWithinMs: number;
+  /** What holds the initiator's kernel up beyond that. */
+  readonly instruments?: { readonly heldUpMs: number };
 }
 
 type Step = <T>(text: string, work: () => Promise<T>) => Promise<T>;
@@ -62,14 +64,14 @@ const LOOK_MS = 5;
 export const ledgerControl = (bench: LedgerBench, step: Step): LedgerControl => {
   const { ledger } = bench;
   // A little more than the configuration allows: the hang oracle judges by the limit, the timeline only gives up after it.
-  const patienceMs = bench.answerWithinMs + 2000;
+  const patienceMs = () => bench.answerWithinMs + (bench.instruments?.heldUpMs ?? 0) + 2000;
   const controlOf = (generation: Generation): GenerationControl => ({
     label: generation.label,
     get inFlight() {
       return generation.inFlight;
     },
-    acknowledged: () => step(`${generation.label} is acknowledged`, () => generation.acknowledged(patienceMs)),
-    answered: () => step(`${generation.label} is answered`, () => generation.answered(patienceMs)),
+    acknowledged: () => step(`${generation.label} is acknowledged`, () => generation.acknowledged(patienceMs())),
+    answered: () => step(`${generation.label} is answered`, () => generation.answered(patienceMs())),
   });
   const enough = (atLeast: number) => (): Promise<true | undefined> =>
     Promise.resolve(ledger.inFlight >= atLeast ? true : undefined);
@@ -84,13 +86,15 @@ export const ledgerControl = (bench: LedgerBench, step: Step): LedgerControl => 
     inFlight: atLeast =>
       step(`${atLeast} operations are under way`, async () => {
         const expected = `${atLeast} operations of the steady load to be under way`;
-        await poll(enough(atLeast), { everyMs: LOOK_MS, withinMs: patienceMs, expected, signal: bench.signal });
+        await poll(enough(atLeast), { everyMs: LOOK_MS, withinMs: patienceMs(), expected, signal: bench.signal });
       }),
     burst: operations =>
       step(`submit ${operations} operations at once`, () => Promise.resolve(controlOf(ledger.burst(operations)))),
     supersede: ({ through } = {}) =>
-      step("write newer data over what is not acknowledged", () => ledger.supersede(through).acknowledged(patienceMs)),
-    quiesce: () => step("end the steady load", () => ledger.quiesce(patienceMs)),
+      step("write newer data over what is not acknowledged", () =>
+        ledger.supersede(through).acknowledged(patienceMs()),
+      ),
+    quiesce: () => step("end the steady load", () => ledger.quiesce(patienceMs())),
     readBack: () =>
       step("read everything back", async () => {
         bench.sink.record({ kind: "phase", name: READ_BACK_PHASE, edge: "begin" });

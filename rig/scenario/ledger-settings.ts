@@ -1,10 +1,9 @@
 /** What a scenario may say of its ledger. Where it says nothing, writes of one size go to slots of their own. */
 import { z } from "zod";
+import { IN_FLIGHT_MIB } from "../workload/requirements.ts";
 
 const SECTOR_BYTES = 512;
 const LARGEST_BYTES = 2 ** 20;
-/** Data that may be under way for one device: it is in memory until it is answered. */
-const IN_FLIGHT_BYTES = 64 * 2 ** 20;
 
 const percent = z.number().int().min(0).max(100).default(0);
 const blockBytes = z.number().int().min(SECTOR_BYTES).max(LARGEST_BYTES).multipleOf(SECTOR_BYTES);
@@ -49,8 +48,17 @@ export const ledgerSchema = z
   .refine(
     ({ slots, slotBytes, mix }) => Math.max(...mix.blockBytes) <= slots * slotBytes,
     "an operation is larger than all slots together",
-  )
-  .refine(
-    ({ depth, mix }) => depth * Math.max(...mix.blockBytes) <= IN_FLIGHT_BYTES,
-    "depth times the largest size is more than 64 MiB",
   );
+
+type LedgerSettings = z.infer<typeof ledgerSchema>;
+
+/** What is wrong with a ledger in its lab; undefined where nothing is. */
+export const misfitOf = (
+  { slots, slotBytes, depth, mix }: LedgerSettings,
+  lab: { readonly devices: number; readonly discard: boolean },
+): string | undefined => {
+  if (mix.discards > 0 && !lab.discard) return "discards need lab.discard";
+  const bytes = Math.max(depth * Math.max(...mix.blockBytes), slots * slotBytes) * lab.devices;
+  if (bytes <= IN_FLIGHT_MIB * 2 ** 20) return undefined;
+  return `the larger of depth times the largest size and slots times slotBytes, for every device, is ${Math.ceil(bytes / 2 ** 20)} MiB; at most ${IN_FLIGHT_MIB} MiB may be under way`;
+};

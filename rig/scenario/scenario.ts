@@ -3,18 +3,18 @@
  * for events, each with a deadline; every step goes into the history in words.
  */
 import { z } from "zod";
-import type { PathName } from "../core/names.ts";
+import { PATH_NAMES, type PathName } from "../core/names.ts";
 import { CACHES } from "../iscsi/backstore.ts";
 import { sessionSchema, timingSchema } from "../iscsi/parameters.ts";
 import { TRANSPORTS, type Transport } from "../iscsi/transport.ts";
 import { INSTRUMENT_NAMES, type InstrumentName } from "./instruments.ts";
 import type { LedgerControl } from "./ledger-control.ts";
-import { ledgerSchema } from "./ledger-settings.ts";
+import { ledgerSchema, misfitOf } from "./ledger-settings.ts";
 
 /** Each takes a disk and, by paths, two servers of the guests' memory. */
 const MAX_LUNS = 4;
 
-export const scenarioDataSchema = z.strictObject({
+const fieldsSchema = z.strictObject({
   /** What goes wrong, in one line. */
   title: z.string().min(10).max(120),
   /** Upstream commits (12 hex digits) that the scenario is about. */
@@ -52,6 +52,15 @@ export const scenarioDataSchema = z.strictObject({
   timing: timingSchema.prefault({}),
   session: sessionSchema.prefault({}),
   ledger: ledgerSchema,
+});
+
+/** A transformation, for it is only done where every field is right by itself. */
+export const scenarioDataSchema = fieldsSchema.transform((data, context) => {
+  const { lab, ledger } = data;
+  const devices = lab.devices === "paths" ? lab.luns * PATH_NAMES.length : lab.luns;
+  const message = misfitOf(ledger, { devices, discard: lab.discard });
+  if (message !== undefined) context.addIssue({ code: "custom", path: ["ledger"], message });
+  return data;
 });
 
 /** A scenario's settings after defaults were filled in. */

@@ -3,7 +3,7 @@ import { run } from "../core/exec.ts";
 import type { Node } from "../lab/node.ts";
 import { NBD_PORT } from "../lab/qemu-argv.ts";
 import { deviceSpecs } from "./devices.ts";
-import { SERVE, serveDevices } from "./serve.ts";
+import { SERVE, serveDevices, syncOf } from "./serve.ts";
 
 const SESSIONS = [
   { path: "a" as const, disks: [{ lun: 0, name: "sdb", dev: "8:16", sectors: 2048 }] },
@@ -29,12 +29,35 @@ describe("serving", () => {
   test("joins the paths of a LUN first", async () => {
     const [make, server, ...others] = await serve("multipath");
     expect(make).toMatch(/^dmsetup create mp --table 0 2048 multipath /);
-    expect(server).toBe(`rig-nbd /dev/mapper/mp ${NBD_PORT} rig`);
+    expect(server).toBe(`rig-nbd /dev/mapper/mp ${NBD_PORT} rig 32`);
     expect(others).toEqual([]);
   });
 
   test("leaves paths that are devices by themselves as they are, each at a port of its own", async () => {
     const programs = await serve("paths");
-    expect(programs).toEqual([`rig-nbd /dev/sdb ${NBD_PORT} rig`, `rig-nbd /dev/sda ${NBD_PORT + 1} rig`]);
+    expect(programs).toEqual([`rig-nbd /dev/sdb ${NBD_PORT} rig 32`, `rig-nbd /dev/sda ${NBD_PORT + 1} rig 32`]);
   });
+});
+
+test("the servers of many devices keep no more between them than those of two", async () => {
+  let asked: readonly string[] = [];
+  const execOk = (argv: readonly string[]) => Promise.resolve(void (asked = argv.slice(argv.indexOf("--") + 1)));
+  const disks = [0, 1, 2, 3].map(lun => ({ lun, name: `sd${lun}`, dev: `8:${lun}`, sectors: 2048 }));
+  const sessions = (["a", "b"] as const).map(path => ({ path, disks }));
+  await serveDevices(
+    { ssh: { execOk } } as unknown as Node,
+    deviceSpecs({ luns: 4, devices: "paths", cache: "none" }, sessions),
+  );
+  const servers = await programsOf(asked);
+  expect(servers.map(line => line.split(" ").at(-1))).toEqual(Array.from({ length: 8 }, () => "8"));
+});
+
+test("a volatile cache is brought to the disk, whatever became of the cell; another one needs nothing", async () => {
+  const calls: unknown[] = [];
+  const agent = { call: (...args: readonly unknown[]) => Promise.resolve(String(calls.push(args))) };
+  await syncOf({ agent }, "none")();
+  expect(calls).toEqual([]);
+  await syncOf({ agent }, "volatile")();
+  // No signal: that of the cell has been given when the initiator is dead.
+  expect(calls).toEqual([["sync", [], { timeoutMs: 30_000 }]]);
 });

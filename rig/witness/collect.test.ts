@@ -25,7 +25,12 @@ interface Told {
 }
 
 /** What the history is told by an agent, over captures of that lab. */
-const told = async (agent: FakeAgent, lab: RecordedLab | undefined, directory?: string): Promise<Told> => {
+const told = async (
+  agent: FakeAgent,
+  lab: RecordedLab | undefined,
+  directory?: string,
+  { dropped = 0, stillMs = 0 } = {},
+): Promise<Told> => {
   const commands: { at: bigint; event: Unstamped<EventOf<"command">> }[] = [];
   let witness: Told["witness"];
   const sink: HistorySink = {
@@ -37,7 +42,13 @@ const told = async (agent: FakeAgent, lab: RecordedLab | undefined, directory?: 
   };
   await collectWitness({
     ...{ agent, opened: await openWitness(agent, signal), directory: directory ?? (await directoryOf(lab)), sink },
-    ...{ startNs: 0n, digests: { header: false, data: false }, signal },
+    ...{
+      startNs: 0n,
+      digests: { header: false, data: false },
+      signal,
+      stillMs,
+      dropped: path => (path === "b" ? dropped : 0),
+    },
   });
   return { commands, witness };
 };
@@ -57,6 +68,13 @@ describe("the witness", () => {
     const offNs = Number(commands[0]?.at ?? 0n) - ((recorded[0]?.executedNs ?? 0) + 1_000_000);
     expect(Math.abs(offNs)).toBeLessThan(5_000_000);
     expect(commands.at(-1)?.event.receivedNs).toBeLessThan(Number(commands.at(-1)?.at ?? 0n));
+  });
+
+  test("of a target that stood still is off by as much", async () => {
+    const still = { stillMs: 150 };
+    const { witness } = await told(new FakeAgent("debian-6.1"), "debian-5.10", undefined, still);
+    expect(witness?.by).toBe("tracepoints");
+    expect(witness?.skewNs).toBeGreaterThan(150_000_000);
   });
 
   test("without captures knows the order but no path, and says so", async () => {
@@ -79,6 +97,14 @@ describe("the witness", () => {
   test("is not whole where a capture could not be followed", async () => {
     const { witness } = await told(new FakeAgent("debian-5.10", ["/tracing/"]), "debian-5.10");
     expect(witness).toMatchObject({ by: "capture", whole: false });
+  });
+
+  test("is not whole where the beginning of a capture was dropped", async () => {
+    const { commands, witness } = await told(new FakeAgent("iser-6.1", ["/tracing/"]), "iser-6.1", undefined, {
+      dropped: 1,
+    });
+    expect(witness).toMatchObject({ by: "capture", whole: false });
+    expect(commands.length).toBeGreaterThan(90);
   });
 
   test("with neither says nothing, and why", async () => {
@@ -113,7 +139,7 @@ describe("the witness", () => {
     };
     await collectWitness({
       ...{ agent: new FakeAgent("debian-5.10"), opened: undefined, directory: await directoryOf(undefined), sink },
-      ...{ startNs: 0n, digests: { header: false, data: false }, signal },
+      ...{ startNs: 0n, digests: { header: false, data: false }, signal, stillMs: 0, dropped: () => 0 },
     });
     expect(text).toContain("before anybody listened");
   });

@@ -40,6 +40,10 @@ export interface WitnessRequest {
   readonly opened: OpenWitness | undefined;
   /** The cell's directory, with the captures in it. */
   readonly directory: string;
+  /** How many files of the target's capture of a path were dropped. */
+  readonly dropped: (path: PathName) => number;
+  /** How long the target may have stood still after the witness was opened. */
+  readonly stillMs: number;
   readonly sink: HistorySink;
   /** When the history began, on the host's clock. */
   readonly startNs: bigint;
@@ -86,7 +90,7 @@ const formatsOf = async (agent: Agent, signal: AbortSignal): Promise<Formats> =>
 };
 
 /** Takes the trace from the target's kernel, or throws what kept it away. */
-const takeTrace = async ({ agent, opened, signal }: WitnessRequest): Promise<TraceTaken> => {
+const takeTrace = async ({ agent, opened, stillMs, signal }: WitnessRequest): Promise<TraceTaken> => {
   if (opened === undefined) throw new Error("the cell ended before anybody listened");
   if (opened.problem !== undefined) throw new Error(opened.problem);
   await agent.put(`${TRACING}/tracing_on`, "0\n", { timeoutMs: FIRST_MS, signal });
@@ -109,16 +113,18 @@ const takeTrace = async ({ agent, opened, signal }: WitnessRequest): Promise<Tra
     throw new Error("this kernel has neither probes nor LIO's tracepoints");
   return {
     commands: tracedCommands(ring.records, formats),
-    clock,
+    // Nobody knows which commands were before it.
+    clock: { ...clock, skewNs: clock.skewNs + stillMs * 1e6 },
     withProbes,
     gap: ring.lost ? "the ring was full, and what came first was overwritten" : ring.damage,
   };
 };
 
-const takeCaptures = async ({ directory, digests }: WitnessRequest): Promise<CapturesTaken> => {
+const takeCaptures = async ({ directory, dropped, digests }: WitnessRequest): Promise<CapturesTaken> => {
   const nothing: Sightings = { commands: [], whole: false };
   const one = async (path: PathName) => {
-    const read: PathCapture | undefined = await readCapture(directory, "target", path).catch(() => undefined);
+    const reading: Promise<PathCapture | undefined> = readCapture(directory, "target", path, dropped(path));
+    const read = await reading.catch(() => undefined);
     const sightings = read === undefined ? nothing : sightingsOf(read.capture, guestAddress("target", path), digests);
     return { hostNs: read?.hostNs, sightings };
   };

@@ -1,8 +1,8 @@
 /**
  * A packet capture as QEMU writes it (net/dump.c): libpcap's classic format, with Ethernet frames of which only the beginning
  * is kept. Before version 8.0 QEMU puts the header that virtio-net has for the host before most frames, which nobody who reads
- * captures expects; it is taken off. The times are those of QEMU's own clock, which runs with the host's but began when QEMU did;
- * nobody has written down when. A capture may end in the middle of a packet, for it is read while QEMU still writes.
+ * captures expects; it is taken off. The times are those of QEMU's own clock, which runs with the host's but began when QEMU did,
+ * and to which it adds the second in which it began the file. A capture may end in the middle of a packet, for it is read while QEMU still writes.
  */
 
 export interface Packet {
@@ -49,12 +49,43 @@ const beginsFrame = (data: Buffer, at: number): boolean =>
 const headerOf = (data: Buffer): number =>
   !beginsFrame(data, 0) && beginsFrame(data, VIRTIO_HEADER) ? VIRTIO_HEADER : 0;
 
+const numberAt = (bytes: Buffer, at: number, little: boolean): number =>
+  little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+
+/** The headers of a capture's packets, for who only wants to know where they begin. */
+export class PcapHeaders {
+  /** Bytes before the first packet, and of a packet's header. */
+  static readonly BYTES = FILE_HEADER;
+  static readonly OF_PACKET = PACKET_HEADER;
+  readonly #little: boolean;
+
+  private constructor(little: boolean) {
+    this.#little = little;
+  }
+
+  /** Undefined where the file does not begin like a capture. */
+  static of(file: Buffer): PcapHeaders | undefined {
+    const magic = file.length < FILE_HEADER ? undefined : MAGICS[file.readUInt32LE(0)];
+    return magic === undefined ? undefined : new PcapHeaders(magic.little);
+  }
+
+  /** Bytes of a packet in the file, its header included; undefined where that cannot be. */
+  packetBytes(bytes: Buffer, at: number): number | undefined {
+    if (at + PACKET_HEADER > bytes.length) return undefined;
+    const kept = numberAt(bytes, at + 8, this.#little);
+    return kept > MAX_PACKET ? undefined : PACKET_HEADER + kept;
+  }
+}
+
+/** Whether a capture is one of `writePcap`: QEMU is never told to keep so much of a packet. */
+export const isTidy = (file: Buffer): boolean => file.length >= FILE_HEADER && file.readUInt32LE(16) === MAX_PACKET;
+
 /** Reads a capture as far as it makes sense. */
 export const readPcap = (file: Buffer): Capture => {
   const magic = file.length < FILE_HEADER ? undefined : MAGICS[file.readUInt32LE(0)];
   if (magic === undefined) return { packets: [], damage: `${file.length} bytes that do not begin like a capture` };
   const { little, perUs } = magic;
-  const number = (at: number) => (little ? file.readUInt32LE(at) : file.readUInt32BE(at));
+  const number = (at: number) => numberAt(file, at, little);
   if (number(20) !== ETHERNET) return { packets: [], damage: `a capture of link type ${number(20)}, not of Ethernet` };
   const packets: Packet[] = [];
   let at = FILE_HEADER;
@@ -74,6 +105,12 @@ export const readPcap = (file: Buffer): Capture => {
   }
   return { packets, damage: at === file.length ? undefined : "a capture that ends in the middle of a packet" };
 };
+
+/** The same capture by another clock. */
+export const shifted = ({ packets, damage }: Capture, byUs: number): Capture => ({
+  packets: byUs === 0 ? packets : packets.map(packet => ({ ...packet, tUs: packet.tUs + byUs })),
+  damage,
+});
 
 /** A capture that was begun anew goes on in a second file; packets of the change are in both. */
 export const joinCaptures = (older: Capture, newer: Capture): Capture => {

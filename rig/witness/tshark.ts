@@ -2,10 +2,10 @@
  * The packets around a moment, in words: what Wireshark's dissectors say of them, one line a packet. It is for people, who want to
  * see at once what went over the wire when a finding came about; no verdict depends on it. Without tshark there are no words.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { run } from "../core/exec.ts";
+import { labsDir } from "../core/paths.ts";
 import { cleanLine } from "../core/untrusted.ts";
 import { type Packet, writePcap } from "./pcap.ts";
 
@@ -46,7 +46,9 @@ export const decodeWindow = async (
   const skipped = Math.max(0, inside.length - MAX_PACKETS);
   const kept = inside.slice(Math.floor(skipped / 2), Math.floor(skipped / 2) + MAX_PACKETS);
   if (kept.length === 0) return [];
-  const directory = await mkdtemp(path.join(tmpdir(), "rig-tshark-"));
+  // If the rig is killed meanwhile, this is removed with what its labs left.
+  await mkdir(labsDir(), { recursive: true });
+  const directory = await mkdtemp(path.join(labsDir(), "tshark-"));
   try {
     const file = path.join(directory, "window.pcap");
     await writeFile(file, writePcap(kept));

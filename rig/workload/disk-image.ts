@@ -2,10 +2,12 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
-import type { Extent } from "../history/extent.ts";
-import { joinExtents, readExtents } from "./stamp.ts";
+import type { SectorRange } from "./sector-ranges.ts";
 
-const PIECE_BYTES = 4 * 2 ** 20;
+export interface DiskImage extends AsyncDisposable {
+  /** What stands in these sectors. */
+  readonly read: (range: SectorRange) => Promise<Buffer>;
+}
 
 const readFully = async (handle: FileHandle, bytes: Buffer, position: number): Promise<void> => {
   for (let done = 0; done < bytes.length; ) {
@@ -16,28 +18,25 @@ const readFully = async (handle: FileHandle, bytes: Buffer, position: number): P
 };
 
 /**
- * What the first `bytes` bytes of an image hold.
+ * Opens an image.
  * @param wholeBytes the size of the LUN. An image that is shorter was cut, and what is left of it proves nothing.
  * @throws an error of the file system, or RIG_NBD for an image that is too short.
  */
-export const readImage = async (
-  file: string,
-  bytes: number,
-  wholeBytes: number,
-  tag: bigint,
-): Promise<readonly Extent[]> => {
-  await using handle = await open(file, "r");
+export const openImage = async (file: string, wholeBytes: number): Promise<DiskImage> => {
+  const handle = await open(file, "r");
+  const image: DiskImage = {
+    read: async ({ sector, sectors }) => {
+      const bytes = Buffer.allocUnsafe(sectors * SECTOR_BYTES);
+      await readFully(handle, bytes, sector * SECTOR_BYTES);
+      return bytes;
+    },
+    [Symbol.asyncDispose]: () => handle.close(),
+  };
   const { size } = await handle.stat();
-  if (size < wholeBytes)
-    throw new RigError(
-      "RIG_NBD",
-      `it has ${size} bytes, but its LUN has ${wholeBytes}. Somebody cut it, so nothing can be said of what it holds`,
-    );
-  const extents: Extent[] = [];
-  for (let at = 0; at < bytes; at += PIECE_BYTES) {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, bytes - at));
-    await readFully(handle, piece, at);
-    joinExtents(extents, readExtents(piece, at / SECTOR_BYTES, tag));
-  }
-  return extents;
+  if (size >= wholeBytes) return image;
+  await handle.close();
+  throw new RigError(
+    "RIG_NBD",
+    `it has ${size} bytes, but its LUN has ${wholeBytes}. Somebody cut it, so nothing can be said of what it holds`,
+  );
 };

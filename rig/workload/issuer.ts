@@ -28,7 +28,7 @@ export interface LedgerDevice {
   readonly nbd: BlockDevice;
   /** The image file of the LUN. */
   readonly backing: string;
-  /** Awaited before the image is read: brings what a volatile cache holds to the disk. */
+  /** Awaited when reads of the image have begun, before it is looked at: brings what a volatile cache holds to the disk. */
   readonly syncBacking?: () => Promise<void>;
 }
 

@@ -7,11 +7,9 @@
  * plan of mixed operations: fill, steady (until it is stopped), burst, and supersede, which writes newer data over everything
  * that was not acknowledged when it began.
  */
-import { messageOf, RigError } from "../core/errors.ts";
 import { SECTOR_BYTES } from "../core/names.ts";
 import type { HistorySink } from "../history/event.ts";
-import { answersOf, Batch, type Generation, isFailed, isUnanswered, type Work } from "./batch.ts";
-import { readImage } from "./disk-image.ts";
+import { Batch, type Generation, isFailed, isUnanswered, type Work } from "./batch.ts";
 import { Issuer, type LedgerDevice } from "./issuer.ts";
 import {
   derivedSeed,
@@ -21,8 +19,9 @@ import {
   planCover,
   planOperations,
 } from "./operation-plan.ts";
-import { requireFitting } from "./requirements.ts";
-import { cut, type SectorRange } from "./sector-ranges.ts";
+import { allInTurn, readImages, readThrough } from "./read-back.ts";
+import { requireBounded, requireFitting } from "./requirements.ts";
+import type { SectorRange } from "./sector-ranges.ts";
 import { runTag } from "./stamp.ts";
 
 export { type Generation, isFailed, isUnanswered, type LedgerDevice };
@@ -38,11 +37,9 @@ export interface LedgerShape {
   readonly mix?: OperationMix;
 }
 
-/** Bytes read by one operation at the end. */
-const READ_BYTES = 128 * 1024;
-/** Reads in flight at the end, for each device. */
-const READ_DEPTH = 32;
 const DEFAULT_DEPTH = 32;
+/** However small an operation is, its data takes a page of the guest's memory. */
+const PAGE_BYTES = 4096;
 
 /** Numbers of the purposes that plans have seeds for. */
 const PURPOSE = { fill: 1, steady: 2, burst: 3, supersede: 4 } as const;
@@ -142,8 +139,13 @@ export class Ledger {
     return stream;
   }
 
-  /** Submits so many operations of the mix to every device, all at once. Flushes are left out. */
+  /**
+   * Submits so many operations of the mix to every device, all at once. Flushes are left out.
+   * @throws RIG_BAD_SCENARIO for more data than the guest may have to hold.
+   */
   burst(count: number): Generation {
+    const bytes = count * Math.max(PAGE_BYTES, ...this.#mix.blockBytes) * this.devices.length;
+    requireBounded(`A burst of ${count} operations`, bytes);
     const number = this.#batches.burst++;
     const works = this.devices.map((device): Work => {
       const seed = derivedSeed(this.#seed, PURPOSE.burst, number, device.id);
@@ -171,32 +173,23 @@ export class Ledger {
 
   /** Reads the final state: through the initiator, and from the target's disk images. Ends the steady phases first. */
   async readBack(withinMs: number): Promise<void> {
-    try {
+    const initiator = async () => {
       await this.quiesce(withinMs);
       await this.readInitiator(withinMs);
-    } finally {
-      await this.readBacking();
-    }
+    };
+    await allInTurn([initiator, () => this.readBacking()]);
     this.#readBackAt = this.#issuer.changes;
   }
 
-  /** Reads everything through every device. */
+  /** Reads everything through every device. @throws RIG_NBD where a connection ended before the last answer. */
   async readInitiator(withinMs: number): Promise<void> {
-    const pieces = cut([{ sector: 0, sectors: this.#bytes / SECTOR_BYTES }], READ_BYTES / SECTOR_BYTES);
-    const reads = this.devices.map(async device => {
-      const left = pieces.values();
-      const lane = async () => {
-        for (const piece of left) await this.#issuer.issue(device, { action: "read", ...piece, fua: false });
-      };
-      await Promise.all(Array.from({ length: READ_DEPTH }, lane));
-    });
-    const expected = "the ledger to be read back through the initiator";
-    await answersOf(Promise.all(reads), withinMs, expected, this.#signal);
+    await readThrough(this.#issuer, this.devices, this.#bytes, withinMs, this.#signal);
   }
 
   /** Reads everything from the disk images on this machine, behind the initiator's back. */
   async readBacking(): Promise<void> {
-    for (const [first] of this.#luns) if (first !== undefined) await this.#readImageOf(first);
+    const firsts = this.#luns.flatMap(devices => devices.slice(0, 1));
+    await readImages(this.#issuer, firsts, this.#bytes);
   }
 
   /** Ends the connections on purpose. */
@@ -232,19 +225,5 @@ export class Ledger {
       return [{ device, operations: planCover(seed, this.#mix, rangesOf(device.lun)), depth: this.#depth }];
     });
     return new Batch(this.#issuer, `${phase} ${number}`, works, this.#signal, "write");
-  }
-
-  async #readImageOf({ id, nbd, backing, syncBacking }: LedgerDevice): Promise<void> {
-    await syncBacking?.();
-    const whole = { action: "read", sector: 0, sectors: this.#bytes / SECTOR_BYTES, fua: false } as const;
-    const op = this.#issuer.invoke(id, whole, "backing");
-    try {
-      this.#issuer.succeeded(op, await readImage(backing, this.#bytes, nbd.sizeBytes, this.#issuer.tag));
-    } catch (error) {
-      this.#issuer.failed(op, messageOf(error));
-      throw new RigError("RIG_NBD", `The target's disk image ${backing} could not be read: ${messageOf(error)}.`, {
-        cause: error,
-      });
-    }
   }
 }

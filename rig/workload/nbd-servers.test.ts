@@ -5,12 +5,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { poll } from "../core/clock.ts";
-import { runOk } from "../core/exec.ts";
+import { run, runOk } from "../core/exec.ts";
 import { cacheDir, PROJECT_DIR } from "../core/paths.ts";
 import { temporaryDirectory } from "../testing/bench-dir.ts";
 import { NbdDisconnected, NbdIoError } from "./block-device.ts";
@@ -62,8 +62,8 @@ const qemuNbd = async (...more: readonly string[]): Promise<Served> => {
   return serve(port => ["qemu-nbd", ...options, `--port=${port}`, image]);
 };
 
-/** The guest's server, on a file in the cache directory: a file system in memory may not know O_DIRECT. */
-const rigNbd = async (): Promise<Served> => {
+/** The guest's server, and a file for it in the cache directory: a file system in memory may not know O_DIRECT. */
+const builtNbd = async (): Promise<{ readonly program: string; readonly image: string }> => {
   await mkdir(cacheDir(), { recursive: true });
   const directory = await mkdtemp(path.join(cacheDir(), "test-nbd-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
@@ -72,8 +72,17 @@ const rigNbd = async (): Promise<Served> => {
   await runOk(["gcc", "-static", "-Os", "-Wall", "-Wextra", "-Werror", "-o", program, source], "RIG_IMAGE_BUILD");
   await writeFile(image, "");
   await truncate(image, SIZE);
+  return { program, image };
+};
+
+const rigNbd = async (): Promise<Served> => {
+  const { program, image } = await builtNbd();
   return serve(port => [program, "-f", image, String(port), ""]);
 };
+
+/** Address space of a process, in MiB. */
+const addressesOf = async ({ process: { pid } }: Served): Promise<number> =>
+  Number((await readFile(`/proc/${pid}/statm`, "utf8")).split(" ")[0]) / 256;
 
 const nbdkit = (filters: readonly string[], ...settings: readonly string[]): Promise<Served> =>
   serve(port => [
@@ -132,6 +141,51 @@ describe.skipIf(!present("gcc"))("with the guest's own server", () => {
       for (const [index, bytes] of (await Promise.all(reads)).entries())
         expect(readExtents(bytes, index * 8, RUN)).toEqual([{ is: "write", at: index * 8, n: 8, op: op(index), i: 0 }]);
     }
+  });
+
+  test("more requests at once than the kernel takes are all done", async () => {
+    const client = await connect((await rigNbd()).port);
+    const count = 4000;
+    const writes = Array.from({ length: count }, (_, index) => client.write(index * 512, writeOf(index + 1, index, 1)));
+    expect(client.inFlight).toBe(count);
+    await Promise.all(writes);
+    const reads = await Promise.all(Array.from({ length: count }, (_, index) => client.read(index * 512, 512)));
+    for (const [index, bytes] of reads.entries())
+      expect(readExtents(bytes, index, RUN)).toEqual([{ is: "write", at: index, n: 1, op: index + 1, i: 0 }]);
+  });
+
+  test("memory is kept for a while after its answer, and no longer", async () => {
+    const served = await rigNbd();
+    const client = await connect(served.port);
+    const write = async (mib: number) => {
+      for (let op = 1; op <= mib; op++) await client.write(0, writeOf(op, 0, 2048));
+    };
+    const before = await addressesOf(served);
+    await write(24);
+    expect((await addressesOf(served)) - before).toBeGreaterThanOrEqual(24);
+    await write(40);
+    const kept = (await addressesOf(served)) - before;
+    expect(kept).toBeGreaterThanOrEqual(32);
+    expect(kept).toBeLessThan(36);
+  });
+
+  test.each([6, 7])("in the background, a set-up that fails is told (%i open files)", async files => {
+    const { program, image } = await builtNbd();
+    const port = String(await freePort());
+    const script = `ulimit -n ${files}; exec "$@"`;
+    const { exitCode, stderr } = await run(["bash", "-c", script, "bash", program, image, port, ""]);
+    expect([exitCode, stderr.trim()]).toEqual([1, expect.stringMatching(/^rig-nbd: .*: Too many open files$/)]);
+  });
+
+  test("in the background, it listens when it returns, and holds nobody's output open", async () => {
+    const { program, image } = await builtNbd();
+    const port = await freePort();
+    await runOk([program, image, String(port), "", "1"], "RIG_NBD");
+    const found = await run(["pgrep", "-f", `${program} ${image}`]);
+    onTestFinished(() => void process.kill(Number(found.stdout), "SIGKILL"));
+    const client = await connect(port);
+    await client.write(0, writeOf(1, 0, 2048));
+    expect(readExtents(await client.read(0, 4096), 0, RUN)).toEqual([{ is: "write", at: 0, n: 8, op: 1, i: 0 }]);
   });
 
   test("what the device refuses comes back as its error, and a client that vanishes harms no other", async () => {

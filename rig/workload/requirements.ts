@@ -3,6 +3,9 @@ import { RigError } from "../core/errors.ts";
 import type { LedgerDevice } from "./issuer.ts";
 import type { OperationMix } from "./operation-plan.ts";
 
+/** Data that may be under way for all devices together: the initiator's guest has to hold it, with 384 MiB for everything. */
+export const IN_FLIGHT_MIB = 64;
+
 const refuse = (message: string): never => {
   throw new RigError("RIG_BAD_SCENARIO", message, { blame: "scenario" });
 };
@@ -16,6 +19,13 @@ const requireOffers = ({ name, nbd: { can } }: LedgerDevice, mix: OperationMix):
   ] as const;
   for (const [what, wanted, offered] of wishes)
     if (wanted && !offered) refuse(`The ledger is to ${what}; the device ${name} does not offer it.`);
+};
+
+/** So much data must be allowed to be under way. @throws RigError RIG_BAD_SCENARIO */
+export const requireBounded = (what: string, bytes: number): void => {
+  if (bytes <= IN_FLIGHT_MIB * 2 ** 20) return;
+  const mib = Math.ceil(bytes / 2 ** 20);
+  refuse(`${what} may hold ${mib} MiB of data, all devices together; at most ${IN_FLIGHT_MIB} MiB may be under way.`);
 };
 
 /**

@@ -197,16 +197,6 @@ export const readExtents = (bytes: Buffer, firstSector: number, run: bigint): Ex
   return extents;
 };
 
-/** Puts extents behind those that end where they begin. */
-export const joinExtents = (extents: Extent[], more: readonly Extent[]): void => {
-  for (const next of more) {
-    const last = extents.at(-1);
-    const both = last === undefined ? undefined : merged(last, next);
-    if (both === undefined) extents.push(next);
-    else extents[extents.length - 1] = both;
-  }
-};
-
 /**
  * Whose filler it is: turns a damaged sector's `head`, the hex of what stands from `badFrom` on, back into the operation
  * (its low 32 bits) and the sector address that wrote it. Undefined where it is no operation's filler.

@@ -118,10 +118,10 @@ export const BROKEN_DISKS: readonly BrokenDisk[] = [
     },
   },
   {
-    name: "an unanswered write comes, goes, and comes again",
+    name: "a failed write comes, goes, and comes again",
     class: "stale",
     breaks(tale) {
-      const old = tale.does("write", { state: "unanswered" });
+      const old = tale.does("write", { state: "fail" });
       tale.finds(tale.data(old));
       const newer = tale.does("write");
       tale.finds(tale.data(newer), { backing: true });

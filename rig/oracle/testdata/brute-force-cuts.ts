@@ -1,7 +1,7 @@
 /**
  * A sector behind a volatile cache, taken literally: every order of effects and cuts is tried, writes that span a cut are
- * tried in every set of phases, and at a cut every value that the cache or the disk may hold by then. Written without a
- * thought for the oracle's zones and holders: the two must agree.
+ * tried in every set of phases, and at a cut every value that the cache or the disk may hold by then. A write may be
+ * executed any number of times in its life: right before a read, or a cut that leaves it. Written without a thought for the oracle's zones and holders: the two must agree.
  */
 
 export interface CutStep {
@@ -25,23 +25,43 @@ interface Sector {
   readonly values: readonly number[];
 }
 
-const orderExists = (steps: readonly CutStep[], sector: Sector): boolean => {
+/** What has happened so far, and what may happen at any time. */
+interface Story {
+  readonly all: readonly CutStep[];
+  /** The last beginning of anything that has had its effect. */
+  readonly latest: number;
+}
+
+const orderExists = (steps: readonly CutStep[], sector: Sector, { all, latest }: Story): boolean => {
   if (steps.length === 0) return true;
+  /** Writes that may be executed once more right now. */
+  const again = () =>
+    all.filter(
+      ({ is, phase, start, end }) =>
+        is === "write" && phase === sector.phase && end >= latest && steps.every(other => other.end >= start),
+    );
   return steps.some((step, index) => {
     const rest = steps.filter((_, other) => other !== index);
     if (rest.some(other => other.end < step.start)) return false;
     if (step.phase !== undefined && step.phase !== sector.phase) return false;
     const { values } = sector;
+    const story = { all, latest: Math.max(latest, step.start) };
+    const later = ({ start }: CutStep): Story => ({ all, latest: Math.max(story.latest, start) });
+    const held = ({ value, durable }: CutStep): Sector => ({
+      ...sector,
+      values: durable === true ? [value] : [...values, value],
+    });
     switch (step.is) {
       case "read":
-        return step.value === values.at(-1) && orderExists(rest, sector);
+        if (step.value === values.at(-1)) return orderExists(rest, sector, story);
+        return again().some(write => write.value === step.value && orderExists(rest, held(write), later(write)));
       case "write":
-        return orderExists(rest, {
-          ...sector,
-          values: step.durable === true ? [step.value] : [...values, step.value],
-        });
-      case "cut":
-        return [...new Set(values)].some(value => orderExists(rest, { phase: sector.phase + 1, values: [value] }));
+        return orderExists(rest, held(step), story);
+      case "cut": {
+        const phase = sector.phase + 1;
+        const left = [...new Set(values)].some(value => orderExists(rest, { phase, values: [value] }, story));
+        return left || again().some(write => orderExists(rest, { phase, values: [write.value] }, later(write)));
+      }
     }
   });
 };
@@ -86,5 +106,6 @@ export const survivable = ({ writes, reads, flushes, cuts }: CutStory): boolean 
     ...reads.map((read): CutStep => ({ is: "read", ...read, optional: false })),
     ...cuts.map((cut): CutStep => ({ is: "cut", value: 0, start: cut.begin, end: cut.end, optional: false })),
   ];
-  return choices(all).some(chosen => orderExists(chosen, { phase: 0, values: [0] }));
+  const latest = Number.NEGATIVE_INFINITY;
+  return choices(all).some(chosen => orderExists(chosen, { phase: 0, values: [0] }, { all: chosen, latest }));
 };

@@ -1,8 +1,8 @@
 /**
  * Legal histories, made by a disk that keeps its promise and not a hair more: everything takes effect at some moment of its
- * life, per sector and in any order; what failed or got no answer may have had an effect; a retry is executed again; a
- * discard leaves zeros or not; and when the power goes, a volatile cache loses whatever no flush and no FUA covers, each
- * sector for itself. It knows nothing of how the oracle thinks.
+ * life, per sector and in any order; what failed or got no answer may have had an effect; what has no answer yet may be
+ * executed again, whatever came over it meanwhile; a discard leaves zeros or not; and when the power goes, a volatile cache
+ * loses whatever no flush and no FUA covers, each sector for itself. It knows nothing of how the oracle thinks.
  */
 import type { Rng } from "../../core/rng.ts";
 import type { EventOf, HistoryEvent } from "../../history/event.ts";
@@ -131,7 +131,10 @@ const touches = (rng: Rng, plan: Plan, operation: Planned): number[] => {
   // Where the power takes what the cache held while it is under way, it is sent again.
   const isVolatile = plan.devices.some(({ id, isVolatile: cached }) => cached && id === operation.device);
   const cut = isVolatile ? plan.cuts.find(({ at }) => at > first && at < last) : undefined;
-  return cut !== undefined && rng.integer(0, 1) === 0 ? [first, moment(rng, cut.at, last)] : [first];
+  const resent = cut !== undefined && rng.integer(0, 1) === 0 ? [moment(rng, cut.at, last)] : [];
+  // Its path dies before the response is there.
+  const retries = rng.integer(0, 3) === 0 ? rng.integer(1, 2) : 0;
+  return [first, ...resent, ...Array.from({ length: retries }, () => moment(rng, first, last))];
 };
 
 const lunOf = (plan: Plan, device: number): number => plan.devices.find(({ id }) => id === device)?.lun ?? 0;

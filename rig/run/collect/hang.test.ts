@@ -70,6 +70,7 @@ describe("a look at a hang", () => {
     await look.after(unanswered);
     await look.after(unanswered);
     expect(phases()).toBe(1);
+    expect(look.stillMs).toBe(0);
     expect(await text("initiator")).toBe(
       [
         "Expected every write to be answered",
@@ -108,6 +109,7 @@ describe("a look at a hang", () => {
     await look.after(unanswered);
     expect(asked).toContain("dump-guest-memory file:/results/cell/memory-initiator.kdump");
     expect(said.join("\n")).toContain("memory-target.kdump");
+    expect(look.stillMs).toBeGreaterThan(0);
   });
 
   test("is not taken of a node that was lost", async () => {

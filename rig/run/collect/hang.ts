@@ -17,6 +17,7 @@ import type { Lab } from "../../lab/lab.ts";
 import { type Node, script } from "../../lab/node.ts";
 import { isUnrecovered } from "../../scenario/controls.ts";
 import { isUnanswered } from "../../workload/ledger.ts";
+import { HANG_COMMANDS } from "./hang-commands.ts";
 import { type BlockedTask, readBlockedTasks } from "./tasks.ts";
 
 export interface HangRequest {
@@ -36,35 +37,12 @@ export interface HangRequest {
 
 const TASKS_MS = 10_000;
 const SYSRQ_MS = 3000;
-const COMMANDS_MS = 15_000;
+/** Of one command in a guest, and of all; then of the connection, which has nothing to say if it must be given up. */
+const [COMMAND_S, COMMANDS_S, COMMANDS_MS] = [5, 15, 20_000];
 const DUMP_MS = 60_000;
 
 const MAX_LINES = 5000;
 const MAX_CHARS = 500;
-
-/** Nothing in it may wait for ever: what hangs is what it looks at. */
-const COMMANDS = `
-show() { echo "== $*"; timeout -s KILL 5 "$@" 2>&1 || echo "(status $?)"; }
-files() { for file in "$@"; do [ -f "$file" ] || continue; echo "$file: $(timeout -s KILL 2 head -c 400 "$file" 2>&1 | tr '\\n' ' ')"; done; }
-for pid in $(pidof iscsid iscsiadm rig-nbd || true); do
-  echo "== stack of $(cat /proc/$pid/comm) ($pid)"
-  cat /proc/$pid/stack || true
-done
-show dmsetup info
-show dmsetup table
-show dmsetup status --noflush
-if [ -d /sys/class/iscsi_session ]; then
-  show iscsiadm -m session -P 3
-  echo "== sessions in sysfs"
-  files /sys/class/iscsi_session/*/state /sys/class/iscsi_session/*/recovery_tmo /sys/class/iscsi_connection/*/state /sys/class/scsi_device/*/device/state /sys/block/*/inflight
-fi
-if [ -d /sys/kernel/config/target/iscsi ]; then
-  echo "== the target in configfs"
-  files /sys/kernel/config/target/iscsi/*/tpgt_1/acls/*/info /sys/kernel/config/target/iscsi/*/tpgt_1/dynamic_sessions /sys/kernel/config/target/iscsi/*/fabric_statistics/iscsi_instance/sessions
-fi
-show ss -tnoie
-show ps -eLo pid,tid,stat,wchan:32,comm
-`;
 
 /** The part's text, or why there is none. */
 const attempt = async (
@@ -113,15 +91,19 @@ const collectNode = async (request: HangRequest, name: NodeName): Promise<void> 
   });
   const shown = await attempt("sysrq-w to be taken", SYSRQ_MS * scale, signal, limit => sysrq(node, limit));
   const said = await attempt("the commands to end", COMMANDS_MS * scale, signal, async limit => {
-    const { stdout } = await script(node, COMMANDS, [], { signal: limit, timeoutMs: COMMANDS_MS * scale });
+    const seconds = [COMMAND_S, COMMANDS_S].map(count => String(Math.ceil(count * scale)));
+    const { stdout } = await script(node, HANG_COMMANDS, seconds, { signal: limit, timeoutMs: COMMANDS_MS * scale });
     return stdout;
   });
   const text = [why, "== blocked tasks", tasks, "== sysrq-w", shown, said].join("\n");
   await writeFile(path.join(dir, `hang-${name}.txt`), storable(text));
 };
 
-/** The guest's memory for crash(8), written by QEMU: it needs nothing of the guest, which stands still meanwhile. */
-const dump = async ({ lab, dir, scale, sink, onNote }: HangRequest, name: NodeName): Promise<void> => {
+/**
+ * The guest's memory for crash(8), written by QEMU: it needs nothing of the guest, which stands still meanwhile. Resolves with how
+ * long that may have been.
+ */
+const dump = async ({ lab, dir, scale, sink, onNote }: HangRequest, name: NodeName): Promise<number> => {
   const file = `memory-${name}.kdump`;
   const started = monotonicMs();
   const protocol = `file:${path.posix.join(lab.bay.results(dir), file)}`;
@@ -137,12 +119,14 @@ const dump = async ({ lab, dir, scale, sink, onNote }: HangRequest, name: NodeNa
   } catch (error) {
     onNote(`The ${name}'s memory could not be written: ${messageOf(error)}`);
   }
+  return monotonicMs() - started;
 };
 
-/** Collects it on both nodes. Never rejects: whatever cannot be had, the cell goes on. */
-const collectHang = async (request: HangRequest): Promise<void> => {
+/** Collects it on both nodes. Never rejects: whatever cannot be had, the cell goes on. Resolves with how long a guest stood still. */
+const collectHang = async (request: HangRequest): Promise<number> => {
   await Promise.allSettled(NODE_NAMES.map(name => collectNode(request, name)));
-  if (request.dumpMemory) await Promise.allSettled(NODE_NAMES.map(name => dump(request, name)));
+  if (!request.dumpMemory) return 0;
+  return Math.max(...(await Promise.all(NODE_NAMES.map(name => dump(request, name)))));
 };
 
 /** Looks once, when the cell is found to have waited in vain: for an operation, or for a session. */
@@ -150,6 +134,7 @@ export class HangLook {
   readonly #request: Omit<HangRequest, "why">;
   readonly #phase: (look: () => Promise<void>) => Promise<void>;
   #looked = false;
+  #stillMs = 0;
 
   /** `phase` runs the look as a part of the cell's life. */
   constructor(request: Omit<HangRequest, "why">, phase: (look: () => Promise<void>) => Promise<void>) {
@@ -157,11 +142,18 @@ export class HangLook {
     this.#phase = phase;
   }
 
+  /** How long a guest, and so its clock, may have stood still for this. */
+  get stillMs(): number {
+    return this.#stillMs;
+  }
+
   /** To be called with what stopped the cell, where something did, before anything is healed. */
   async after(error: RigError | undefined): Promise<void> {
     if (this.#looked || error === undefined || this.#request.lab.nodeLost.aborted) return;
     if (!isUnanswered(error) && !isUnrecovered(error)) return;
     this.#looked = true;
-    await this.#phase(() => collectHang({ ...this.#request, why: error.message }));
+    await this.#phase(async () => {
+      this.#stillMs = await collectHang({ ...this.#request, why: error.message });
+    });
   }
 }

@@ -58,6 +58,9 @@ export interface BenchOptions {
   readonly seed?: number;
   readonly flags?: number;
   readonly sizeBytes?: number;
+  /** Whether each device is a disk of its own; by default they all lead to one. */
+  readonly luns?: boolean;
+  readonly syncBacking?: () => Promise<void>;
 }
 
 export const SHAPE: LedgerShape = { slots: 8, slotBytes: 4096 };
@@ -65,7 +68,15 @@ export const SHAPE: LedgerShape = { slots: 8, slotBytes: 4096 };
 export const startLedger = async (
   behaviour: Behaviour = honest,
   shape = SHAPE,
-  { connections = 1, devices: count = 1, seed = 1, flags, sizeBytes = 65_536 }: BenchOptions = {},
+  {
+    connections = 1,
+    devices: count = 1,
+    seed = 1,
+    flags,
+    sizeBytes = 65_536,
+    luns = false,
+    syncBacking,
+  }: BenchOptions = {},
 ): Promise<LedgerBench> => {
   const server = await FakeNbd.start({ behaviour, sizeBytes, ...(flags === undefined ? {} : { flags }) });
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -77,7 +88,9 @@ export const startLedger = async (
     Array.from({ length: count }, async (_, id) => {
       const nbd = await NbdDevice.connect(address, connections, 5000);
       onTestFinished(() => nbd[Symbol.asyncDispose]());
-      return { id, name: `disk${id}`, lun: 0, nbd, backing };
+      const lun = luns ? id : 0;
+      const image = lun === 0 ? backing : `${backing}.${lun}`;
+      return { id, name: `disk${id}`, lun, nbd, backing: image, ...(syncBacking === undefined ? {} : { syncBacking }) };
     }),
   );
   if (count > 1)
