@@ -9,7 +9,7 @@ import { type LabFixture, labFixture, runTamperedCell, TEST_LAB } from "../testi
 
 /**
  * Every judge on trial in a real lab: the disk lies behind the target's back, a kernel is made to complain, something is left
- * over, an error comes through. Each gives its own class, and no other.
+ * over, an error comes through. Each gives its own class, and no other. The cells mostly wait for timers, so they run side by side.
  */
 
 const SLOT = 4096;
@@ -25,7 +25,7 @@ const writeThroughDrop = async ({ ledger, path: paths, recovered }: TimelineCont
 
 const classes = (cell: Cell): readonly string[] => cell.findings.map(({ oracle, class: name }) => `${oracle}: ${name}`);
 
-describe("the disk behind the target on trial", () => {
+describe.concurrent("the disk behind the target on trial", () => {
   let fixture: LabFixture;
   beforeAll(async () => {
     fixture = await labFixture("debian-6.1");
@@ -139,7 +139,7 @@ describe("the disk behind the target on trial", () => {
   });
 });
 
-describe("a kernel that complains on purpose", () => {
+describe.concurrent("a kernel that complains on purpose", () => {
   let fixture: LabFixture;
   beforeAll(async () => {
     fixture = await labFixture("linux-5.10+slow-stop");
