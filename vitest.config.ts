@@ -32,6 +32,8 @@ export default defineConfig({
           name: "lab",
           include: ["rig/**/*.lab.test.ts"],
           fileParallelism: false,
+          // Labs of one file, side by side: more would take the CPU from each other.
+          maxConcurrency: 3,
           testTimeout: 240_000,
           hookTimeout: 600_000,
           sequence: { groupOrder: 3 },
