@@ -102,7 +102,7 @@ export class Decoder {
     const { operations } = this.#collector;
     const op = this.#nextOp - third;
     const [sector, end] = this.#span(op);
-    const content = this.#isKnown(op) ? extentsOf(rest, sector, end) : [];
+    const content = this.#awaitsAnswer(op) ? extentsOf(rest, sector, end) : [];
     if (content === undefined) this.#damage.add(line, `expected ${CONTENT}`);
     else if (this.#answer(op, STATE.ok, content.length, line))
       content.forEach(extent => operations.contents.add(extent));
@@ -145,13 +145,19 @@ export class Decoder {
     return false;
   }
 
+  #awaitsAnswer(op: number): boolean {
+    return this.#isKnown(op) && this.#collector.operations.state[op - 1] === STATE.unanswered;
+  }
+
   #ok(op: number, fields: readonly number[], count: number, line: number): void {
     if (count === 3) {
       this.#answer(op, STATE.ok, 0, line);
       return;
     }
     const [sector, end] = this.#span(op);
-    if (this.#isKnown(op) && !isPlain(fields, 3, count, sector, end)) this.#damage.add(line, `expected ${CONTENT}`);
+    // Of an answer that contradicts the history, that it does is told.
+    if (this.#awaitsAnswer(op) && !isPlain(fields, 3, count, sector, end))
+      this.#damage.add(line, `expected ${CONTENT}`);
     else if (this.#answer(op, STATE.ok, plainRows(count - 3), line))
       addPlain(this.#collector.operations.contents, fields, 3, count, sector, end);
   }

@@ -57,8 +57,8 @@ export class Encoder {
   /** The fields of the section's last invocation, by action. */
   readonly #invoked = ACTIONS.map(() => nothing(INVOKE_FIELDS));
   #command = nothing(COMMAND_FIELDS);
-  /** Reads without an answer: an answer's content counts from where the read began. */
-  readonly #reads = new Map<number, Invoke>();
+  /** Operations without an answer. An answer's content counts from where its read began; undefined where that is not sure. */
+  readonly #waiting = new Map<number, Invoke | undefined>();
 
   header(header: Header): string {
     return this.#object(header);
@@ -124,7 +124,8 @@ export class Encoder {
     const before = this.#compact(t, op) + this.#define(label);
     this.#nextOp = op + 1;
     const action = ACTION[event.action];
-    if (action === ACTION.read && !this.#reads.has(op)) this.#reads.set(op, event);
+    const isSure = action === ACTION.read && !this.#waiting.has(op);
+    this.#waiting.set(op, isSure ? event : undefined);
     const code = action + (event.fua === true ? WITH_FUA : 0) + (event.via === "backing" ? VIA_BACKING : 0);
     const fields = [sector, sectors, this.#textId(label), device];
     const line = `${before}[${code},${this.#since(t)}${unrepeated(fields, this.#invoked[action])}]\n`;
@@ -167,13 +168,14 @@ export class Encoder {
   }
 
   #fail({ op, error }: Unstamped<EventOf<"fail">>, t: number): string {
+    this.#waiting.delete(op);
     const before = this.#compact(t) + this.#define(error);
     return `${before}[${LINE.fail},${this.#since(t)},${this.#nextOp - op},${this.#textId(error)}]\n`;
   }
 
   #content({ op, content = [] }: Unstamped<EventOf<"ok">>): string {
-    const read = this.#reads.get(op);
-    if (read !== undefined) this.#reads.delete(op);
+    const read = this.#waiting.get(op);
+    this.#waiting.delete(op);
     // Numbers say no address: they are for content that has every sector of its read, and no other.
     const isWhole = read !== undefined && covers(content, read.sector, read.sector + read.sectors);
     return content
